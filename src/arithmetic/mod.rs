@@ -1,0 +1,3 @@
+//! Interpreters of graphs.
+
+pub mod working;

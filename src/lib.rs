@@ -1,0 +1,14 @@
+//! lossproof: a verified numerics test oracle for loss functions.
+
+#[cfg(feature = "oracle")]
+pub mod arithmetic;
+pub mod case;
+pub mod format;
+pub mod graph;
+pub mod judge;
+pub mod kernel;
+pub mod loss;
+#[cfg(feature = "oracle")]
+pub mod oracle;
+pub mod tensor;
+pub mod truth;

@@ -1,0 +1,294 @@
+//! Classification: losses of logits or probabilities against classes.
+
+use super::reduction::{Divisor, EMPTY_MEAN, REDUCTION};
+use super::{
+    Alias, Convention, Default, Definition, Domain, DomainError, Family, InputSpec, Inputs, ParamKind,
+    ParamSpec, Params, Range, Reduction, Spec, Unreduced,
+};
+use crate::graph::Expr;
+use crate::tensor::Tensor;
+use std::collections::BTreeMap;
+
+/// Softmax cross-entropy against integer classes:
+/// Σ_c q_c·(log Σ_k exp(x_k) − x_c), q the one-hot target, smoothed, and weighted by class.
+pub struct CrossEntropy {
+    ignore_index: Option<i64>,
+    label_smoothing: f64,
+    over_k_minus_1: bool,
+    empty_mean_zero: bool,
+    reduction: Reduction,
+}
+
+impl Definition for CrossEntropy {
+    const SPEC: Spec = Spec {
+        id: "cross_entropy",
+        family: Family::Classification,
+        summary: "softmax cross-entropy of logits against integer classes",
+        formula: "sum_c q_c * (log(sum_k exp(x_k)) - x_c); q one-hot, smoothed by label_smoothing, times class_weight",
+        form: "logits shifted by their maximum before the exponentials, and the target's shifted logit subtracted from \
+               ln(sum): a common offset of the logits costs nothing",
+        inputs: &[
+            InputSpec {
+                name: "logits",
+                shape: &["N", "C"],
+                domain: Domain::FiniteOrMinusInfinity,
+                differentiable: true,
+                optional: false,
+                doc: "unbounded scores; -inf excludes a class",
+            },
+            InputSpec {
+                name: "target",
+                shape: &["N"],
+                domain: Domain::Class,
+                differentiable: false,
+                optional: false,
+                doc: "the class of each row",
+            },
+            InputSpec {
+                name: "class_weight",
+                shape: &["C"],
+                domain: Domain::NonNegative,
+                differentiable: false,
+                optional: true,
+                doc: "a factor for each class",
+            },
+        ],
+        params: &[
+            ParamSpec {
+                name: "ignore_index",
+                kind: ParamKind::Integer { null: true },
+                default: Default::Integer(-100),
+                conventions: &[],
+                doc: "rows of this target add nothing to loss, gradient and divisor; null: there is none",
+            },
+            ParamSpec {
+                name: "label_smoothing",
+                kind: ParamKind::Real { range: Range::closed(0.0, 1.0), null: false, also: &[] },
+                default: Default::Number(0.0),
+                conventions: &[],
+                doc: "the part of the target that is spread over the classes",
+            },
+            ParamSpec {
+                name: "smoothing_form",
+                kind: ParamKind::Choice(&["over_k", "over_k_minus_1"]),
+                default: Default::Text("over_k"),
+                conventions: &[
+                    Convention { value: Default::Text("over_k"), who: "PyTorch, optax, Keras, burn, Liger" },
+                    Convention { value: Default::Text("over_k_minus_1"), who: "fairseq, Megatron" },
+                ],
+                doc: "spread over all K classes, or over the K - 1 others",
+            },
+            EMPTY_MEAN,
+            REDUCTION,
+        ],
+        unreduced: Unreduced::Rows,
+        nonnegative: true,
+        kinks: &[],
+        dangers: &[
+            "exp overflows without the shift by the maximum",
+            "lse(x) - x_t with the maximum added back cancels at large common offsets",
+            "ln(softmax) is -inf where the softmax underflows",
+            "the tail is lost where one class dominates: log1p of the tail keeps it",
+            "a running maximum of -inf makes -inf - -inf in online softmax",
+            "padded lanes and ignored rows that enter the sums",
+        ],
+        sources: &[
+            "Blanchard, Higham, Higham, Accurately computing the log-sum-exp and softmax functions (2021)",
+            "pytorch/pytorch#11752",
+            "pytorch/pytorch#73205",
+            "scipy/scipy#18295",
+            "Dao-AILab/flash-attention#1930",
+        ],
+        names: &[
+            Alias { library: "PyTorch", name: "F.cross_entropy", differs: "" },
+            Alias {
+                library: "optax",
+                name: "softmax_cross_entropy_with_integer_labels",
+                differs: "unreduced; no weights, ignore index or smoothing",
+            },
+            Alias {
+                library: "Keras",
+                name: "SparseCategoricalCrossentropy(from_logits=True)",
+                differs: "ignore_class; no smoothing",
+            },
+            Alias { library: "burn", name: "CrossEntropyLoss", differs: "pad_tokens for ignore_index" },
+            Alias {
+                library: "candle",
+                name: "loss::cross_entropy",
+                differs: "mean over all rows; no weights",
+            },
+            Alias { library: "Liger", name: "LigerCrossEntropyLoss", differs: "" },
+        ],
+    };
+
+    fn from_params(params: &Params) -> Self {
+        CrossEntropy {
+            ignore_index: params.integer("ignore_index"),
+            label_smoothing: params.number("label_smoothing").unwrap_or(0.0),
+            over_k_minus_1: params.text("smoothing_form") == "over_k_minus_1",
+            empty_mean_zero: params.text("empty_mean") == "zero",
+            reduction: Reduction::from_params(params),
+        }
+    }
+
+    fn check(&self, inputs: &BTreeMap<String, Tensor>) -> Result<(), DomainError> {
+        if self.over_k_minus_1 && inputs["logits"].shape[1] == 1 {
+            let problem = "smoothing_form \"over_k_minus_1\" needs 2 classes or more, `logits` has 1";
+            return Err(DomainError::Other(problem.to_owned()));
+        }
+        Ok(())
+    }
+
+    fn define(&self, inputs: &Inputs<'_>) -> Expr {
+        let logits = inputs.expr("logits");
+        let (targets, classes) = (inputs.integers("target"), logits.shape()[1]);
+        let kept: Vec<bool> = targets.iter().map(|&t| Some(t) != self.ignore_index).collect();
+        // An ignored row is looked up at class 0 and masked out.
+        let class_of: Vec<usize> =
+            targets.iter().zip(&kept).map(|(&t, &k)| if k { t as usize } else { 0 }).collect();
+        let weight = inputs.optional("class_weight");
+        let target_weight = match &weight {
+            Some(weight) => weight.gather(&class_of),
+            None => logits.constant_full(&[targets.len()], 1.0),
+        };
+        let rows = if self.label_smoothing == 0.0 {
+            &target_weight * logits.cross_entropy(&class_of)
+        } else {
+            // q = (1−ε)·onehot + ε/K, or 1−ε at the target and ε/(K−1) elsewhere, times class_weight. Multiplied by
+            // its divisor, K or K−1, it is exact; the row is divided by it at the end.
+            let epsilon = logits.constant(self.label_smoothing);
+            let divisor = (classes - usize::from(self.over_k_minus_1)) as f64;
+            let at_target = divisor * (1.0 - &epsilon)
+                + if self.over_k_minus_1 { logits.constant(0.0) } else { epsilon.clone() };
+            let onehot: Vec<bool> =
+                class_of.iter().flat_map(|&t| (0..classes).map(move |c| c == t)).collect();
+            let shape = [targets.len(), classes];
+            let q = at_target.broadcast(&shape).select(&onehot, &epsilon.broadcast(&shape));
+            let q = match &weight {
+                Some(weight) => weight.broadcast(&shape) * q,
+                None => q,
+            };
+            logits.soft_cross_entropy(&q) / divisor
+        };
+        let rows = rows.keep(&kept);
+        let divisor = || {
+            let weights = target_weight.keep(&kept);
+            let values = inputs.floats("class_weight");
+            let is_zero = class_of.iter().zip(&kept).all(|(&t, &k)| !k || values.get(t) == Some(&0.0));
+            Divisor::known(weights.sum_all(), is_zero)
+        };
+        self.reduction.apply(&rows, divisor, self.empty_mean_zero)
+    }
+}
+
+/// Binary cross-entropy of logits: y·w·log(1 + e^−z) + (1 − y)·log(1 + e^z), w the pos_weight;
+/// the gradient is σ(z) − y by the logits and −z by the target (without pos_weight).
+pub struct BceWithLogits {
+    empty_mean_zero: bool,
+    reduction: Reduction,
+}
+
+impl Definition for BceWithLogits {
+    const SPEC: Spec = Spec {
+        id: "bce_with_logits",
+        family: Family::Classification,
+        summary: "binary cross-entropy of logits against targets in [0, 1]",
+        formula: "weight * (pos_weight * y * log(1 + e^-z) + (1 - y) * log(1 + e^z))",
+        form: "max(z, 0) - z*y + log1p(e^-|z|): no exponential that overflows; with pos_weight the two softplus terms",
+        inputs: &[
+            InputSpec {
+                name: "logits",
+                shape: &["N…"],
+                domain: Domain::Finite,
+                differentiable: true,
+                optional: false,
+                doc: "unbounded scores",
+            },
+            InputSpec {
+                name: "target",
+                shape: &["N…"],
+                domain: Domain::Unit,
+                differentiable: true,
+                optional: false,
+                doc: "the probability of the positive class",
+            },
+            InputSpec {
+                name: "weight",
+                shape: &["N…"],
+                domain: Domain::NonNegative,
+                differentiable: false,
+                optional: true,
+                doc: "a factor for each element",
+            },
+            InputSpec {
+                name: "pos_weight",
+                shape: &["C"],
+                domain: Domain::NonNegative,
+                differentiable: false,
+                optional: true,
+                doc: "a factor for the positive part, along the last axis",
+            },
+        ],
+        params: &[REDUCTION, EMPTY_MEAN],
+        unreduced: Unreduced::Elementwise,
+        nonnegative: true,
+        kinks: &[],
+        dangers: &[
+            "log(sigmoid(z)) is -inf or NaN for confident wrong answers",
+            "log(1 + e^z) overflows from z = 89 on in f32",
+            "ln(1 + e^-|z|) in place of log1p is 0 from |z| = 17 on in f32",
+            "sigmoid by one formula overflows on one side",
+        ],
+        sources: &["PyTorch aten/src/ATen/native/Loss.cpp", "pytorch/pytorch#13773", "tracel-ai/burn#5373"],
+        names: &[
+            Alias { library: "PyTorch", name: "F.binary_cross_entropy_with_logits", differs: "" },
+            Alias {
+                library: "optax",
+                name: "sigmoid_binary_cross_entropy",
+                differs: "unreduced; no weights",
+            },
+            Alias {
+                library: "Keras",
+                name: "BinaryCrossentropy(from_logits=True)",
+                differs: "mean over the last axis",
+            },
+            Alias {
+                library: "burn",
+                name: "BinaryCrossEntropyLoss(logits=true)",
+                differs: "weights by class",
+            },
+            Alias { library: "candle", name: "loss::binary_cross_entropy_with_logit", differs: "mean only" },
+        ],
+    };
+
+    fn from_params(params: &Params) -> Self {
+        BceWithLogits {
+            empty_mean_zero: params.text("empty_mean") == "zero",
+            reduction: Reduction::from_params(params),
+        }
+    }
+
+    fn check(&self, inputs: &BTreeMap<String, Tensor>) -> Result<(), DomainError> {
+        if inputs.contains_key("pos_weight") && inputs["logits"].shape.is_empty() {
+            let problem = "input `pos_weight` lies along the last axis, and `logits` is a scalar";
+            return Err(DomainError::Other(problem.to_owned()));
+        }
+        Ok(())
+    }
+
+    fn define(&self, inputs: &Inputs<'_>) -> Expr {
+        let (logits, target) = (inputs.expr("logits"), inputs.expr("target"));
+        let terms = match inputs.optional("pos_weight") {
+            Some(pos_weight) => {
+                logits.bce_with_logits_weighted(&target, &pos_weight.broadcast(&logits.shape()))
+            }
+            None => logits.bce_with_logits(&target),
+        };
+        let terms = match inputs.optional("weight") {
+            Some(weight) => weight * terms,
+            None => terms,
+        };
+        let count = terms.len();
+        self.reduction.apply(&terms, || Divisor::count(&terms, count), self.empty_mean_zero)
+    }
+}
