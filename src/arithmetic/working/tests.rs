@@ -389,3 +389,31 @@ fn a_row_of_128_ki_classes_is_quick() {
     // Milliseconds a node; the limit leaves room for a loaded machine without optimisation.
     assert!(start.elapsed().as_secs_f64() < 3.0, "{:?}", start.elapsed());
 }
+
+#[test]
+fn the_three_examples_of_the_levels_are_judged_as_the_design_says() {
+    use crate::format::Canonical;
+    use crate::judge::{Fault, Level, judge};
+    use crate::truth::{OutputTruth, Truth, Verified};
+    let judged = |logits: &[f64], target, truth: f64, got: f64| {
+        let case = cross_entropy(Format::F32, logits, target);
+        let elements = vec![Truth::Proved(Canonical::from_f64(truth, Format::F32))];
+        let verified = Verified {
+            outputs: vec![OutputTruth { name: LOSS.to_owned(), shape: vec![], elements }],
+            tolerances: run(&case, &machine()).0,
+            overflows_on_the_way: false,
+        };
+        let outputs = tensors(vec![(LOSS, Tensor::float(Format::F32, &[], vec![got]))]);
+        let worst = judge(&case, &verified, &outputs, &machine(), Level::Stable).remove(0).worst.unwrap();
+        (worst.level, worst.fault)
+    };
+    // Truths from mpmath at 300 bits.
+    let tail = 2.061_153_620_314_380_7e-9;
+    assert_eq!(judged(&[20.0, 0.0], 0, tail, 0.0), (Level::Stable, None));
+    assert_eq!(judged(&[20.0, 0.0], 0, tail, f64::from(2.0611537e-9f32)), (Level::Correct, None));
+    let shifted = 0.126_928_011_042_972_5;
+    let expected = (Level::Backward, Some(Fault::Inaccurate));
+    assert_eq!(judged(&[1000001.0, 999999.0], 0, shifted, 0.125), expected);
+    let expected = (Level::Broken, Some(Fault::SpuriousInfinity));
+    assert_eq!(judged(&[1000.0, 0.0], 1, 1000.0, f64::INFINITY), expected);
+}
