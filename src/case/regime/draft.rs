@@ -221,6 +221,7 @@ fn length(regime: Regime, scenario: usize, random: &mut Random, long: usize) -> 
         (Regime::Long, _) => long,
         (Regime::Typical, 9) => 2049,
         (Regime::Typical | Regime::Cancelling, 6) => 257,
+        (Regime::Typical, block @ 1..=3) => 62 + block,
         // A sweep needs a few elements to be one.
         (Regime::Saturated, _) => 4 + random.below(9),
         _ => match random.below(20) {

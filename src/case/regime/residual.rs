@@ -157,8 +157,7 @@ fn pair(draft: &mut Draft<'_>, k: usize, i: usize, shared: f64) -> (f64, f64) {
             }
             _ => (numbers.between(8.0, 16.0) * power_of_two_f64(2), numbers.normal(1.0)),
         },
-        regime => {
-            let _ = regime;
+        Regime::Typical | Regime::Masked | Regime::Degenerate | Regime::Worst => {
             (numbers.normal(1.0), numbers.normal(1.0))
         }
     }

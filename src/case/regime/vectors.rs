@@ -26,8 +26,9 @@ pub(super) fn fill(draft: &mut Draft<'_>, names: &[&'static str]) {
         (Regime::Degenerate, 0) => (0, draft.length),
         (Regime::Degenerate, 1) => (1, 1),
         (Regime::Long, _) => (1, draft.length),
-        (Regime::Edge, 0 | 1) => (draft.rows(8), draft.length.clamp(2, 8)),
-        _ => (draft.rows(draft.length), draft.length),
+        (Regime::Edge, 0 | 1) => (draft.rows(16), draft.length.clamp(2, 8)),
+        // There are several such inputs.
+        _ => (draft.rows(2 * draft.length), draft.length),
     };
     draft.bind("N", vec![rows]);
     draft.bind("D", vec![features]);
