@@ -12,3 +12,5 @@ pub mod loss;
 pub mod oracle;
 pub mod tensor;
 pub mod truth;
+#[cfg(feature = "oracle")]
+pub mod witness;
