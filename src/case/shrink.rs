@@ -1,6 +1,6 @@
 //! Shrinking: from a case that fails to the smallest and simplest one that still does.
 //!
-//! A [`Step`] is one simplification. [`shrink`] walks through them greedily in phases, from the coarsest to the finest;
+//! A step is one simplification. [`shrink`] walks through them greedily in phases, from the coarsest to the finest;
 //! the property-testing harnesses take them one by one from [`candidates`].
 
 mod axis;

@@ -87,6 +87,9 @@ fn plan(draft: &mut Draft<'_>, roles: Roles) -> Plan {
         }
         Regime::Overflowing => {
             (plan.rows, plan.classes, plan.ignore_some) = (4, length.max(2), false);
+            if k % 3 == 1 {
+                draft.prefer("reduction", "mean");
+            }
             if k % 3 == 2 && draft.want_weights() {
                 draft.weights = Weights::Large;
                 draft.prefer("reduction", "mean");
@@ -128,6 +131,10 @@ pub(super) fn fill(draft: &mut Draft<'_>, roles: Roles) {
     let mut plan = plan(draft, roles);
     if draft.params.text("smoothing_form") == "over_k_minus_1" {
         plan.classes = plan.classes.max(2);
+    }
+    // Equal scores against a wholly smoothed target: the gradient is 1/K − 1/K, which no precision tells from 0.
+    if draft.regime == Regime::Tied && draft.params.number("label_smoothing") == Some(1.0) {
+        draft.prefer("label_smoothing", 0.5);
     }
     // Smoothing gives every class a share: a −∞ anywhere then makes the loss infinite, which one case in eight may be.
     if plan.excluded != Excluded::Nothing {

@@ -32,17 +32,14 @@ pub(super) fn fill(draft: &mut Draft<'_>, names: &[&'static str]) {
     };
     draft.bind("N", vec![rows]);
     draft.bind("D", vec![features]);
-    if draft.regime == Regime::Tied {
-        let margin = draft.numbers.random.pick(&[0.0, 1.0]);
-        draft.prefer("margin", margin);
-    }
+    let alike = draft.regime != Regime::Tied || tie(draft);
     if draft.regime == Regime::Overflowing {
         draft.prefer("epsilon", 0.0);
     }
     let margin = draft.params.number("margin").unwrap_or(1.0);
     let mut tensors = vec![Vec::new(); names.len()];
     for r in 0..rows {
-        let vectors = row(&mut draft.numbers, draft.regime, k, names.len(), features, margin);
+        let vectors = row(&mut draft.numbers, draft.regime, k, names.len(), features, (margin, alike));
         for (tensor, mut vector) in tensors.iter_mut().zip(vectors) {
             // Padding: whole rows of zeros, and features that are zero everywhere.
             if draft.regime == Regime::Masked {
@@ -58,6 +55,23 @@ pub(super) fn fill(draft: &mut Draft<'_>, names: &[&'static str]) {
     }
 }
 
+/// Chooses norm and margin so that equal distances are provably equal; whether vectors of equal distances may differ in
+/// more than one feature.
+///
+/// The sums of absolute values and the largest ones are exact; the roots of equal sums of squares are compared by
+/// these sums, and what is left without a margin is exactly 0. Other norms of several features are irrational, and no
+/// precision tells whether two of them are equal.
+fn tie(draft: &mut Draft<'_>) -> bool {
+    if draft.spec.param("p").is_none() {
+        return true;
+    }
+    // No number is "inf".
+    if draft.params.number("p").is_none_or(|p| p == 1.0) {
+        return true;
+    }
+    draft.prefer("p", 2.0) && draft.prefer("margin", 0.0)
+}
+
 /// One vector for each role.
 fn row(
     numbers: &mut Numbers,
@@ -65,7 +79,7 @@ fn row(
     k: usize,
     roles: usize,
     features: usize,
-    margin: f64,
+    (margin, alike): (f64, bool),
 ) -> Vec<Vec<f64>> {
     let format = numbers.format;
     let half = format.max_exponent() / 2;
@@ -83,12 +97,12 @@ fn row(
             let difference = match regime {
                 Regime::Edge if met => {
                     let far = numbers.finite(near + margin);
-                    let far = if k % 6 == 0 { far } else { format.next_up(far) };
+                    let far = if k.is_multiple_of(6) { far } else { format.next_up(far) };
                     let (axis, length) = if role == 1 { (0, near) } else { (features - 1, far) };
                     if d == axis { length } else { 0.0 }
                 }
                 Regime::Edge => numbers.edge(),
-                Regime::Extreme if k % 3 == 0 => numbers.any_scale(),
+                Regime::Extreme if k.is_multiple_of(3) => numbers.any_scale(),
                 Regime::Extreme => numbers.end(),
                 // Nearly parallel: cosine 0.9 and nearer to 1; the distances in the smooth tail of the hinge.
                 Regime::Saturated => {
@@ -103,6 +117,8 @@ fn row(
                 // The square of the difference falls below the normal numbers.
                 Regime::Subnormal => numbers.scaled(-half - 14, -half),
                 // The same difference, turned and reflected: equal lengths of any p, summed in another order.
+                Regime::Tied if !alike && d > 0 => 0.0,
+                Regime::Tied if !alike => numbers.random.sign(),
                 Regime::Tied => match k % 3 {
                     0 => shared[(d + turn * role) % features] * numbers.random.sign(),
                     1 => numbers.finite(0.1) * numbers.random.sign(),
