@@ -87,6 +87,9 @@ fn sums_are_exact_only_where_every_order_is() {
     };
     assert_eq!(sum(&[1.0; 1000]), Ball::exact(1000.0));
     assert_eq!(sum(&[0.1f32 as f64, 0.0, 0.0]), Ball::exact(0.1f32 as f64));
+    // The sum of the magnitudes is held and a partial sum is not; every partial sum has few bits and the range ends.
+    assert!(sum(&[16777216.0, 1.0, 1.0]).r >= 1.0);
+    assert!(sum(&[2f64.powi(127), 2f64.powi(127), -(2f64.powi(127))]).r > 0.0);
     // The total is held, a partial sum is not.
     let cancelling = sum(&[1e8, 1.0, -1e8]);
     assert_eq!(cancelling.m, 1.0);
@@ -408,7 +411,7 @@ fn the_three_examples_of_the_levels_are_judged_as_the_design_says() {
         (worst.level, worst.fault)
     };
     // Truths from mpmath at 300 bits.
-    let tail = 2.061_153_620_314_380_7e-9;
+    let tail = 2.061_153_620_314_381e-9;
     assert_eq!(judged(&[20.0, 0.0], 0, tail, 0.0), (Level::Stable, None));
     assert_eq!(judged(&[20.0, 0.0], 0, tail, f64::from(2.0611537e-9f32)), (Level::Correct, None));
     let shifted = 0.126_928_011_042_972_5;
