@@ -99,15 +99,15 @@ impl Judge {
     }
 
     /// The largest number − |y|, negative beyond it.
-    fn to_max(&self, y: &Canonical) -> f64 {
+    fn room_to_max(&self, y: &Canonical) -> f64 {
         let max = self.format.max_value();
         if y.mantissa < 0 { -y.error_of(-max) } else { y.error_of(max) }
     }
 
     /// Ω − |y|, negative beyond the overflow threshold; without forming Ω, which no f64 is for f64.
-    fn to_threshold(&self, y: &Canonical) -> f64 {
+    fn room_to_threshold(&self, y: &Canonical) -> f64 {
         // Half an ulp of the largest number: 2^(emax − p).
-        self.to_max(y) + power_of_two_f64(self.format.max_exponent() - self.format.precision() as i32)
+        self.room_to_max(y) + power_of_two_f64(self.format.max_exponent() - self.format.precision() as i32)
     }
 
     fn ulps(&self, y: &Canonical, error: f64) -> f64 {
@@ -116,11 +116,11 @@ impl Judge {
 
     /// Infinity for a y that does not round to it: right where y, give or take the budget, does.
     fn infinite_for_finite(&self, y: &Canonical, got: f64, bounds: Bounds) -> Outcome {
-        let missing = self.to_threshold(y).max(0.0);
+        let missing = self.room_to_threshold(y).max(0.0);
         let reached = |bound: f64| bound.is_finite() && bound >= missing;
         let level = match () {
             _ if (y.mantissa < 0) != (got < 0.0) => return broken(Fault::SpuriousInfinity),
-            _ if self.to_max(y) < 0.0 => Level::Faithful,
+            _ if self.room_to_max(y) < 0.0 => Level::Faithful,
             _ if reached(bounds.budget) => Level::Stable,
             _ if reached(bounds.backward) => Level::Backward,
             _ => return broken(Fault::SpuriousInfinity),
@@ -131,9 +131,9 @@ impl Judge {
     /// A finite value for a y that rounds to infinity: right where y, give or take the budget, does not, and the error
     /// is within the budget.
     fn finite_for_overflow(&self, y: &Canonical, got: f64, bounds: Bounds) -> Outcome {
-        let missing = self.to_threshold(y);
         let error = y.error_of(got).abs();
-        let right = |bound: f64| bound.is_finite() && missing + bound > 0.0 && error <= bound;
+        // No finite number is nearer to y than the largest, so an error within the bound brings |y| − bound below Ω.
+        let right = |bound: f64| bound.is_finite() && error <= bound;
         let level = match () {
             _ if right(bounds.budget) && got.abs() == self.format.max_value() => Level::Faithful,
             _ if right(bounds.budget) && error <= self.accurate_bound(y, bounds) => Level::Accurate,

@@ -87,6 +87,9 @@ fn sums_are_exact_only_where_every_order_is() {
     };
     assert_eq!(sum(&[1.0; 1000]), Ball::exact(1000.0));
     assert_eq!(sum(&[0.1f32 as f64, 0.0, 0.0]), Ball::exact(0.1f32 as f64));
+    // The sum of the magnitudes is held and a partial sum is not; every partial sum has few bits and the range ends.
+    assert!(sum(&[16777216.0, 1.0, 1.0]).r >= 1.0);
+    assert!(sum(&[2f64.powi(127), 2f64.powi(127), -(2f64.powi(127))]).r > 0.0);
     // The total is held, a partial sum is not.
     let cancelling = sum(&[1e8, 1.0, -1e8]);
     assert_eq!(cancelling.m, 1.0);
@@ -408,7 +411,7 @@ fn the_three_examples_of_the_levels_are_judged_as_the_design_says() {
         (worst.level, worst.fault)
     };
     // Truths from mpmath at 300 bits.
-    let tail = 2.061_153_620_314_380_7e-9;
+    let tail = 2.061_153_620_314_381e-9;
     assert_eq!(judged(&[20.0, 0.0], 0, tail, 0.0), (Level::Stable, None));
     assert_eq!(judged(&[20.0, 0.0], 0, tail, f64::from(2.0611537e-9f32)), (Level::Correct, None));
     let shifted = 0.126_928_011_042_972_5;
@@ -416,4 +419,74 @@ fn the_three_examples_of_the_levels_are_judged_as_the_design_says() {
     assert_eq!(judged(&[1000001.0, 999999.0], 0, shifted, 0.125), expected);
     let expected = (Level::Broken, Some(Fault::SpuriousInfinity));
     assert_eq!(judged(&[1000.0, 0.0], 1, 1000.0, f64::INFINITY), expected);
+}
+
+#[test]
+fn honest_triplet_kernels_stay_within_their_budgets() {
+    let mut random = Random(11);
+    for round in 0..300 {
+        let (scale, offset) = ([1.0, 1e-3, 50.0][round % 3], [0.0, 100.0][round % 2]);
+        let mut row =
+            || -> Vec<f64> { (0..9).map(|_| f64::from((random.next() * scale + offset) as f32)).collect() };
+        let (a, p, n) = (row(), row(), row());
+        let tensor = |x: &[f64]| Tensor::float(Format::F32, &[1, 9], x.to_vec());
+        let inputs =
+            tensors(vec![("anchor", tensor(&a)), ("positive", tensor(&p)), ("negative", tensor(&n))]);
+        let params = Params::default().with("margin", 0.7);
+        let case = Case::new("triplet_margin", Format::F32, params, inputs).unwrap();
+        let (tolerances, overflows) = run(&case, &machine());
+        assert!(!overflows);
+        let distance =
+            |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| (x - y) * (x - y)).sum::<f64>().sqrt();
+        let distance_f32 = |x: &[f64], y: &[f64]| {
+            let square = |(x, y): (&f64, &f64)| (*x as f32 - *y as f32) * (*x as f32 - *y as f32);
+            x.iter().zip(y).map(square).sum::<f32>().sqrt()
+        };
+        let (near, far) = (distance(&a, &p), distance(&a, &n));
+        let (near_f32, far_f32) = (distance_f32(&a, &p), distance_f32(&a, &n));
+        let truth = (near - far + 0.7).max(0.0);
+        let error = (f64::from((near_f32 - far_f32 + 0.7f32).max(0.0)) - truth).abs();
+        assert!(error <= tolerances[0].budget[0], "{error:e} {:e}", tolerances[0].budget[0]);
+        assert!(tolerances[0].budget[0] <= 40.0 * 6e-8 * (near + far + 0.7));
+        for i in (0..9).filter(|_| truth > 0.0) {
+            let gradient = (a[i] - p[i]) / near - (a[i] - n[i]) / far;
+            let unit = |x: f64, y: f64, d: f32| (x as f32 - y as f32) / d;
+            let kernel = unit(a[i], p[i], near_f32) - unit(a[i], n[i], far_f32);
+            let error = (f64::from(kernel) - gradient).abs();
+            assert!(error <= tolerances[1].budget[i], "{error:e} {:e}", tolerances[1].budget[i]);
+            assert!(tolerances[1].budget[i] <= 5e-6, "{:e}", tolerances[1].budget[i]);
+        }
+    }
+}
+
+#[test]
+fn an_honest_smoothed_cross_entropy_stays_within_its_budget() {
+    let mut random = Random(13);
+    let (classes, epsilon) = (10, 0.1);
+    for round in 0..300 {
+        let scale = [1.0, 20.0, 500.0][round % 3];
+        let logits: Vec<f64> = (0..classes).map(|_| random.f32(scale)).collect();
+        let t = round % classes;
+        let mut case = cross_entropy(Format::F32, &logits, t as i64);
+        case.params.set("label_smoothing", epsilon);
+        let tolerances = run(&case, &machine()).0;
+        let m = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let s: f64 = logits.iter().map(|x| core_math::exp(x - m)).sum();
+        let s_f32: f32 = logits.iter().map(|x| core_math::expf((x - m) as f32)).sum();
+        let (mut truth, mut loss) = (0.0, 0.0f32);
+        for (i, x) in logits.iter().enumerate() {
+            let q = if i == t { 1.0 - epsilon + epsilon / 10.0 } else { epsilon / 10.0 };
+            let q_f32 = if i == t { 1.0 - 0.1f32 + 0.1f32 / 10.0 } else { 0.1f32 / 10.0 };
+            truth += q * (core_math::log(s) - (x - m));
+            loss += q_f32 * (core_math::logf(s_f32) - (*x as f32 - m as f32));
+            let gradient = core_math::exp(x - m) / s - q;
+            let kernel = core_math::expf(*x as f32 - m as f32) / s_f32 - q_f32;
+            let error = (f64::from(kernel) - gradient).abs();
+            assert!(error <= tolerances[1].budget[i], "{error:e} {:e}", tolerances[1].budget[i]);
+            assert!(tolerances[1].budget[i] <= 5e-4 * (gradient + q) + 1e-6);
+        }
+        let error = (f64::from(loss) - truth).abs();
+        assert!(error <= tolerances[0].budget[0], "{error:e} {:e}", tolerances[0].budget[0]);
+        assert!(tolerances[0].budget[0] <= 4e-6 * truth);
+    }
 }
