@@ -2,7 +2,7 @@
 //!
 //! View operations are followed, not computed. What a row shares (exponentials, norms) is computed once a row.
 
-use super::ball::{Ball, Place};
+use super::ball::{Ball, Place, Side};
 use super::elementary as f;
 use super::monomial::Monomial;
 use super::rows::{Exponentials, RowNorm};
@@ -352,6 +352,10 @@ impl<'a> Evaluation<'a> {
                     ),
                 })
             }
+            Op::SoftplusGap => {
+                let (z, w) = (self.ball(id, 0, element), self.ball(id, 1, element));
+                Point(softplus_gap(&z, &w, prec))
+            }
             Op::ScatterAdd(indices) => {
                 let sources = indices.iter().enumerate().filter(|&(_, &to)| to == element);
                 let terms: Vec<&Value> = sources.map(|(at, _)| self.arg(id, 0, at)).collect();
@@ -457,15 +461,18 @@ impl<'a> Evaluation<'a> {
     /// exactly: its ball then straddles that number at every precision.
     pub fn exactly(&self, output: usize, element: usize) -> Option<Value> {
         let id = self.program.outputs[output].1;
-        let end = |end: End| {
-            let exact = self.monomial(id, element, end).and_then(|monomial| monomial.to_exact());
-            exact.map(Ball::exact)
+        let end = |end: End, ball: &Ball| {
+            let Ball::Finite { rad, .. } = ball else { return None };
+            match self.monomial(id, element, end)?.to_exact()? {
+                (exact, Side::Any) => Some(Ball::exact(exact)),
+                // The ball holds both the number and, up to its own rounding, the exact one beside it.
+                (exact, side) => Some(Ball::sided(exact, *rad + *rad, side)),
+            }
         };
         match self.get(id, element) {
-            Point(Ball::Finite { .. }) => end(End::Low).map(Point),
-            Point(_) => None,
+            Point(ball) => end(End::Low, ball).map(Point),
             Value::Set(ends) => {
-                let (low, high) = (end(End::Low), end(End::High));
+                let (low, high) = (end(End::Low, &ends.0), end(End::High, &ends.1));
                 (low.is_some() || high.is_some()).then(|| {
                     Value::set(low.unwrap_or_else(|| ends.0.clone()), high.unwrap_or_else(|| ends.1.clone()))
                 })
@@ -481,8 +488,8 @@ impl<'a> Evaluation<'a> {
             End::Low => value.ends().0,
             End::High => value.ends().1,
         };
-        if ball.is_exact() {
-            return Monomial::exact(ball);
+        if ball.is_exact() || ball.is_one_sided() {
+            return Monomial::near(ball);
         }
         let node = &self.program.graph.nodes()[id];
         let part = |k: usize, end: End| self.monomial(node.args[k], element, end);
@@ -528,8 +535,8 @@ impl<'a> Evaluation<'a> {
                 let row = self.row_number(id, element);
                 let shared = self.exponentials.get(&(node.args[0], row))?.as_ref()?;
                 let own = element % shared.terms.len();
-                let total = Monomial::exact(&shared.total)?;
-                let softmax = Monomial::exact(&shared.terms[own])?.div(total)?;
+                let total = Monomial::near(&shared.total)?;
+                let softmax = Monomial::near(&shared.terms[own])?.div(total)?;
                 match &node.op {
                     Op::CrossEntropyGradient(classes) if classes[row] == own => {
                         softmax.add(Monomial::exact(&Ball::one())?.neg())
@@ -617,6 +624,20 @@ fn weighted_sum(
         (_, true) => a.mul(&f(), prec),
         _ => a.mul(&f(), prec).add(&b.mul(&g(), prec), prec),
     }
+}
+
+/// w·softplus(−z) − softplus(z) = (w − 1)·softplus(−|z|) − z, or − w·z below 0: exact but for a term that vanishes.
+fn softplus_gap(z: &Ball, w: &Ball, prec: u32) -> Ball {
+    let (tail, main) = match z.place() {
+        Place::Negative => (f::softplus(z, prec), w.mul(z, prec)),
+        Place::Positive | Place::Zero => (f::softplus(&z.neg(), prec), z.clone()),
+        Place::Straddles => {
+            let gain = w.mul(&f::softplus(&z.neg(), prec), prec);
+            return gain.sub(&f::softplus(z, prec), prec);
+        }
+    };
+    let rest = w.sub(&Ball::one(), prec);
+    if rest.is_zero() { main.neg() } else { rest.mul(&tail, prec).sub(&main, prec) }
 }
 
 /// `high` above the kink, `low` below, the set of all between at it.

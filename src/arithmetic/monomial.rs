@@ -1,11 +1,11 @@
 //! Exact values that no precision decides: √a/n − √b/m with equal terms is 0 and (1/3)·6 is 2, and their balls straddle these
 //! numbers for ever.
 //!
-//! A monomial is ±(R)^(1/k) · ∏ atoms, R an exact rational; the atoms are norms of a degree that has no exact root, known by
+//! A monomial is ±(R)^(1/k) · ∏ atoms, R an exact rational, or a number just beside that, as one-sided balls are; the atoms are norms of a degree that has no exact root, known by
 //! their coordinates. Two monomials with the same parts are the same number. *Sound*: equality is only claimed where the
 //! parts are equal exactly. Not complete: `None` means "not known".
 
-use super::ball::Ball;
+use super::ball::{Ball, Side};
 use crate::graph::Power;
 use rug::{Float, Integer, Rational, ops::Pow};
 
@@ -16,6 +16,33 @@ pub struct Monomial {
     radicand: Rational,
     degree: u32,
     atoms: Vec<(Atom, f64)>,
+    drift: Drift,
+}
+
+/// Whether the magnitude is that of the parts, or differs from it by an unknown small amount.
+#[derive(Copy, Clone, Debug, PartialEq)]
+enum Drift {
+    None,
+    Up,
+    Down,
+}
+
+impl Drift {
+    fn flipped(self) -> Drift {
+        match self {
+            Drift::None => Drift::None,
+            Drift::Up => Drift::Down,
+            Drift::Down => Drift::Up,
+        }
+    }
+
+    /// Of a product of magnitudes, or of a sum of numbers of one sign.
+    fn joined(self, other: Drift) -> Option<Drift> {
+        match (self, other) {
+            (Drift::None, drift) | (drift, Drift::None) => Some(drift),
+            (a, b) => (a == b).then_some(a),
+        }
+    }
 }
 
 /// The norm of these sorted sizes to a degree, which has no exact form.
@@ -32,16 +59,31 @@ const MOST_BITS: u32 = 1 << 16;
 impl Monomial {
     /// An exact number.
     pub fn exact(x: &Ball) -> Option<Monomial> {
-        let Ball::Finite { mid, .. } = x else { return None };
-        if !x.is_exact() || mid.get_exp().is_some_and(|e| e.unsigned_abs() > MOST_BITS) {
+        Monomial::near(x).filter(|monomial| monomial.drift == Drift::None)
+    }
+
+    /// An exact number, or one just beside a number that is not 0.
+    pub fn near(x: &Ball) -> Option<Monomial> {
+        let Ball::Finite { mid, side, .. } = x else { return None };
+        if mid.get_exp().is_some_and(|e| e.unsigned_abs() > MOST_BITS) {
             return None;
         }
+        let drift = match side {
+            _ if x.is_exact() => Drift::None,
+            Side::Any => return None,
+            _ if mid.is_zero() => return None,
+            Side::Above => Drift::Up,
+            Side::Below => Drift::Down,
+        };
         let radicand = mid.to_rational()?;
-        Some(Monomial { negative: radicand < 0, radicand: radicand.abs(), degree: 1, atoms: Vec::new() })
+        let negative = radicand < 0;
+        let drift = if negative { drift.flipped() } else { drift };
+        Some(Monomial { negative, radicand: radicand.abs(), degree: 1, atoms: Vec::new(), drift })
     }
 
     fn one() -> Monomial {
-        Monomial { negative: false, radicand: Rational::from(1), degree: 1, atoms: Vec::new() }
+        let (radicand, atoms) = (Rational::from(1), Vec::new());
+        Monomial { negative: false, radicand, degree: 1, atoms, drift: Drift::None }
     }
 
     /// −x.
@@ -68,25 +110,33 @@ impl Monomial {
         }
         atoms.retain(|(_, power)| *power != 0.0);
         let radicand = lift(&self)? * lift(&other)?;
-        Some(Monomial { negative: self.negative != other.negative, radicand, degree, atoms })
+        let drift = self.drift.joined(other.drift)?;
+        Some(Monomial { negative: self.negative != other.negative, radicand, degree, atoms, drift })
     }
 
     /// a + b of rationals, or of a number with itself.
     pub fn add(self, other: Monomial) -> Option<Monomial> {
-        if self.equals(&other) {
-            return self.mul(Monomial { radicand: Rational::from(2), ..Monomial::one() });
+        if self.has_parts_of(&other) {
+            let drift = self.drift.joined(other.drift)?;
+            let sum = self.mul(Monomial { radicand: Rational::from(2), ..Monomial::one() });
+            return sum.map(|sum| Monomial { drift, ..sum });
         }
         if self.degree != 1 || other.degree != 1 || !self.atoms.is_empty() || !other.atoms.is_empty() {
             return None;
         }
+        // Here drifts are taken upward on the number line, not in magnitude.
+        let upward = |drift: Drift, negative: bool| if negative { drift.flipped() } else { drift };
+        let drift = upward(self.drift, self.negative).joined(upward(other.drift, other.negative))?;
         let signed = |m: Monomial| if m.negative { -m.radicand } else { m.radicand };
         let sum = signed(self) + signed(other);
         let bits = sum.numer().significant_bits() + sum.denom().significant_bits();
-        (bits < MOST_BITS).then(|| Monomial { negative: sum < 0, radicand: sum.abs(), ..Monomial::one() })
+        let negative = sum < 0;
+        let drift = upward(drift, negative);
+        (bits < MOST_BITS).then(|| Monomial { negative, radicand: sum.abs(), drift, ..Monomial::one() })
     }
 
-    /// The number itself, where it is a dyadic rational: all of its digits.
-    pub fn to_exact(&self) -> Option<Float> {
+    /// The number itself, where it is a dyadic rational: all of its digits, and on which side of it the number is.
+    pub fn to_exact(&self) -> Option<(Float, Side)> {
         if !self.atoms.is_empty() {
             return None;
         }
@@ -101,7 +151,12 @@ impl Monomial {
         let numerator = if self.negative { -numerator } else { numerator };
         let bits = numerator.significant_bits().max(2);
         let exponent = denominator.significant_bits() - 1;
-        Some(Float::with_val(bits, numerator) >> exponent)
+        let side = match (self.drift, self.negative) {
+            (Drift::None, _) => Side::Any,
+            (Drift::Up, false) | (Drift::Down, true) => Side::Above,
+            (Drift::Down, false) | (Drift::Up, true) => Side::Below,
+        };
+        Some((Float::with_val(bits, numerator) >> exponent, side))
     }
 
     /// a / b for a b that is not 0.
@@ -110,6 +165,7 @@ impl Monomial {
             return None;
         }
         other.radicand = other.radicand.recip();
+        other.drift = other.drift.flipped();
         other.atoms.iter_mut().for_each(|(_, power)| *power = -*power);
         self.mul(other)
     }
@@ -152,7 +208,7 @@ impl Monomial {
                 (x.radicand.numer().significant_bits() + x.radicand.denom().significant_bits()) * p as u32;
             (bits < MOST_BITS).then(|| sum + x.radicand.clone().pow(p as u32))
         })?;
-        Some(Monomial { negative: false, radicand, degree: p as u32, atoms: Vec::new() })
+        Some(Monomial { radicand, degree: p as u32, ..Monomial::one() })
     }
 
     fn atom<'a>(p: f64, epsilon: f64, row: impl Iterator<Item = &'a Ball>, power: f64) -> Option<Monomial> {
@@ -170,6 +226,11 @@ impl Monomial {
 
     /// Whether both are known to be the same number.
     pub fn equals(&self, other: &Monomial) -> bool {
+        self.drift == Drift::None && other.drift == Drift::None && self.has_parts_of(other)
+    }
+
+    /// Whether both are the same number but for their drifts.
+    fn has_parts_of(&self, other: &Monomial) -> bool {
         if self.radicand == 0 || other.radicand == 0 {
             return self.radicand == other.radicand;
         }

@@ -90,6 +90,9 @@ impl Exponentials {
     /// and ties come out exact. Where the tail vanishes beside the maximum, by the formula as it stands, which keeps
     /// the side on which the number is.
     pub fn soft_gradient(&self, q_c: &Ball, q_total: &Ball, c: usize, prec: u32) -> Ball {
+        if self.terms[c].is_zero() {
+            return q_c.neg();
+        }
         if self.total.is_one_sided() {
             return self.softmax(c, prec).mul(q_total, prec).sub(q_c, prec);
         }

@@ -147,6 +147,9 @@ fn evaluate(model: &Model, node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) -
         Op::SigmoidMinus => map2(args, |z, y| model.sigmoid_minus(z, y)),
         Op::BceWithLogitsWeighted => map3(args, |z, y, w| model.bce_with_logits_weighted(z, y, w)),
         Op::SigmoidMinusWeighted => map3(args, |z, y, w| model.sigmoid_minus_weighted(z, y, w)),
+        Op::SoftplusGap => {
+            map2(args, |z, w| model.sub(model.mul(w, model.softplus(z.neg())), model.softplus(z)))
+        }
 
         Op::Select(mask) => {
             let chosen = mask.iter().zip(x.iter().zip(args[1]));
@@ -283,7 +286,8 @@ fn leaves_range(model: &Model, node: &Node, args: &[&[Ball]], value: &[Ball]) ->
         | Op::Expm1Minus
         | Op::Pow(_)
         | Op::BceWithLogitsWeighted
-        | Op::SigmoidMinusWeighted => {
+        | Op::SigmoidMinusWeighted
+        | Op::SoftplusGap => {
             value.iter().enumerate().any(|(i, y)| beyond(y.m) && args.iter().all(|arg| known(&arg[i])))
         }
         _ => false,

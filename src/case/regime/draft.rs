@@ -192,7 +192,18 @@ impl<'a> Draft<'a> {
         let shape = self.entry.loss_shape(&self.params, &self.inputs);
         let mut numbers = Numbers { format: self.format(), random: self.random.fork("upstream") };
         let upstream = upstream::draw(&mut numbers, &shape, self.regime, self.nonzero);
-        case(self.spec, self.format(), self.taken, self.params, self.inputs, upstream)
+        let (spec, format, taken) = (self.spec, self.format(), self.taken);
+        let with = |params: &Params| case(spec, format, taken, params.clone(), self.inputs.clone(), upstream.clone());
+        let mut drawn = with(&self.params);
+        // A combination that the loss refuses: parameters that are not pinned go back to their defaults until it does not.
+        for param in spec.params.iter().filter(|param| !taken.pinned.0.contains_key(param.name)) {
+            if drawn.is_ok() {
+                break;
+            }
+            self.params.set(param.name, param.default_value());
+            drawn = with(&self.params);
+        }
+        drawn
     }
 }
 
