@@ -6,7 +6,7 @@ use super::ball::{Ball, Place, Side};
 use super::elementary as f;
 use super::monomial::Monomial;
 use super::rows::{Exponentials, RowNorm};
-use super::value::{Effort, Value, extremum};
+use super::value::{Effort, Kink, Value, at_kink, extremum};
 use crate::case::{Case, program::Program};
 use crate::graph::{Degree, NodeId, Op};
 use Value::Point;
@@ -20,18 +20,8 @@ enum Store {
     Sparse(HashMap<usize, Value>),
 }
 
-/// An end of a set; both are the number itself for a point.
-#[derive(Copy, Clone, PartialEq, Eq)]
-enum End {
-    Low,
-    High,
-}
-
-impl End {
-    fn flipped(self) -> End {
-        if self == End::Low { End::High } else { End::Low }
-    }
-}
+/// How the choices at kinks are made: what a corner of a set is.
+type Choices<'c> = &'c [(Kink, bool)];
 
 /// Which elements of a node are needed.
 #[derive(Clone)]
@@ -243,13 +233,19 @@ impl<'a> Evaluation<'a> {
             *hulls = values.iter().map(|value| value.ball(self.effort.prec)).collect();
             return hulls.iter().collect();
         }
-        values.iter().map(|value| value.ends().0).collect()
+        let point = |value: &&'s Value| match value {
+            Point(ball) => ball,
+            Value::Set(_) => unreachable!("sets are hulls here"),
+        };
+        values.iter().map(point).collect()
     }
 
     fn element(&mut self, id: NodeId, element: usize) -> Value {
         self.evaluations += 1;
-        let Effort { prec, last } = self.effort;
         let effort = self.effort;
+        let prec = effort.prec;
+        // The name of a choice made here.
+        let here: Kink = (0, id, element);
         let node = &self.program.graph.nodes()[id];
         let unary = |g: &dyn Fn(&Ball) -> Ball| match self.arg(id, 0, element) {
             Point(x) => Point(g(x)),
@@ -259,28 +255,28 @@ impl<'a> Evaluation<'a> {
             Op::Input(slot) => Point(Ball::from_f64(self.program.values(self.case, *slot)[element])),
             Op::Constant(x) => Point(Ball::from_f64(x.get())),
             Op::Add => {
-                let sum = self.arg(id, 0, element).add(self.arg(id, 1, element), prec);
+                let sum = self.arg(id, 0, element).add(self.arg(id, 1, element), prec, here);
                 self.settled_zero(sum, id, element, false)
             }
             Op::Sub => {
                 let difference = match (self.arg(id, 0, element), self.arg(id, 1, element)) {
                     (Point(a), Point(b)) => Point(a.sub(b, prec)),
-                    (a, b) => a.add(&b.neg(), prec),
+                    (a, b) => a.add(&b.neg(), prec, here),
                 };
                 self.settled_zero(difference, id, element, true)
             }
             Op::Mul if self.source(node.args[0], element) == self.source(node.args[1], element) => {
                 unary(&|x| x.square(prec))
             }
-            Op::Mul => self.arg(id, 0, element).mul(self.arg(id, 1, element), effort),
-            Op::Div => self.arg(id, 0, element).div(self.arg(id, 1, element), effort),
+            Op::Mul => self.arg(id, 0, element).mul(self.arg(id, 1, element), prec, here),
+            Op::Div => self.arg(id, 0, element).div(self.arg(id, 1, element), prec),
             Op::Neg => self.arg(id, 0, element).neg(),
             Op::Abs => unary(&|x| x.abs(prec)),
             Op::Sign => {
                 let (low, high) = (Ball::one().neg(), Ball::one());
                 match self.ball(id, 0, element) {
                     x @ (Ball::Undefined | Ball::Unknown) => Point(x),
-                    x => kink(x.place(), low, high, effort),
+                    x => at_kink(x.place(), here, low, high, effort),
                 }
             }
             Op::Maximum | Op::Minimum => {
@@ -298,7 +294,18 @@ impl<'a> Evaluation<'a> {
                 match (&a, &b) {
                     (Ball::Undefined, _) | (_, Ball::Undefined) => Point(Ball::Undefined),
                     (Ball::Unknown, _) | (_, Ball::Unknown) => Point(Ball::Unknown),
-                    _ => kink(self.difference(id, element, &a, &b), Ball::zero(), Ball::one(), effort),
+                    _ => {
+                        // The share of b is 1 minus that of a: one choice, whichever of them is asked.
+                        let (first, second) = (node.args[0], node.args[1]);
+                        let name = (first.min(second) + 1, first.max(second) + 1, element);
+                        let (zero, one) = (Ball::zero(), Ball::one());
+                        let place = self.difference(id, element, &a, &b);
+                        if first <= second {
+                            at_kink(place, name, zero, one, effort)
+                        } else {
+                            at_kink(place.opposite(), name, one, zero, effort)
+                        }
+                    }
                 }
             }
             Op::Clamp { low, high } => unary(&|x| {
@@ -314,8 +321,10 @@ impl<'a> Evaluation<'a> {
                     _ if matches!(x, Ball::Undefined | Ball::Unknown) => Point(x),
                     (Place::Negative, _) | (_, Place::Negative) => Point(zero),
                     (Place::Positive, Place::Positive) => Point(one),
-                    (Place::Straddles, _) | (_, Place::Straddles) => Value::unseparated(zero, one, effort),
-                    _ => Value::set(zero, one),
+                    (Place::Straddles, _) | (_, Place::Straddles) => {
+                        Value::unseparated(here, zero, one, effort)
+                    }
+                    _ => Value::kink(here, zero, one),
                 }
             }
             Op::Sqrt => unary(&|x| f::sqrt(x, prec)),
@@ -359,22 +368,22 @@ impl<'a> Evaluation<'a> {
             Op::ScatterAdd(indices) => {
                 let sources = indices.iter().enumerate().filter(|&(_, &to)| to == element);
                 let terms: Vec<&Value> = sources.map(|(at, _)| self.arg(id, 0, at)).collect();
-                Value::sum(terms.iter().copied(), prec)
+                Value::sum(terms.iter().copied(), prec, here)
             }
             Op::Sum { .. } => {
                 let (_, n, stride) = self.rows_of(id).unwrap_or((0, 0, 1));
                 let terms = (0..n).map(|k| self.arg(id, 0, row_element(element, k, n, stride)));
-                let sum = Value::sum(terms, prec);
+                let sum = Value::sum(terms, prec, here);
                 self.evaluations += n as u64;
                 sum
             }
             Op::Dot { .. } => {
                 let (_, n, stride) = self.rows_of(id).unwrap_or((0, 0, 1));
                 let at = |k| row_element(element, k, n, stride);
-                let terms = (0..n).map(|k| self.arg(id, 0, at(k)).mul(self.arg(id, 1, at(k)), effort));
+                let terms = (0..n).map(|k| self.arg(id, 0, at(k)).mul(self.arg(id, 1, at(k)), prec, here));
                 let terms: Vec<Value> = terms.collect();
                 self.evaluations += n as u64;
-                Value::sum(terms.iter(), prec)
+                Value::sum(terms.iter(), prec, here)
             }
             Op::MaxAxis { .. } | Op::MaxShare { .. } => {
                 let row = self.row_number(id, element);
@@ -389,7 +398,7 @@ impl<'a> Evaluation<'a> {
                 }
                 let (_, n, stride) = self.rows_of(id).unwrap_or((0, 0, 1));
                 let own = element / stride % n;
-                max_share(&values, own, &most, effort)
+                max_share(&values, own, &most, here, effort)
             }
             Op::LogSumExp
             | Op::Softmax
@@ -408,7 +417,13 @@ impl<'a> Evaluation<'a> {
                 let mut hulls = Vec::new();
                 let values = self.row(id, 0, row, &mut hulls);
                 let own = element % values.len();
-                self.norms[&(node.args[0], row)].gradient(&values, own, p.power(), epsilon.get(), effort)
+                self.norms[&(node.args[0], row)].gradient(
+                    &values,
+                    own,
+                    (p.power(), epsilon.get()),
+                    here,
+                    effort,
+                )
             }
             Op::Normalize => {
                 let row = self.row_number(id, element);
@@ -422,7 +437,7 @@ impl<'a> Evaluation<'a> {
             | Op::Slice { .. }
             | Op::Concatenate { .. }
             | Op::Gather(_)
-            | Op::StopGradient => unreachable!("views are followed, at last precision {last} too"),
+            | Op::StopGradient => unreachable!("views are followed"),
         }
     }
 
@@ -452,66 +467,60 @@ impl<'a> Evaluation<'a> {
     fn arguments_cancel(&self, id: NodeId, element: usize, difference: bool) -> bool {
         let args = &self.program.graph.nodes()[id].args;
         let both_points = args.iter().all(|&arg| matches!(self.get(arg, element), Point(_)));
-        let part = |k: usize| self.monomial(args[k], element, End::Low);
+        let part = |k: usize| self.monomial(args[k], element, &[]);
         let (true, Some(a), Some(b)) = (both_points, part(0), part(1)) else { return false };
         a.equals(&if difference { b } else { b.neg() })
     }
 
-    /// An output's element again, where its parts show that it, or an end of it, is a number that can be written
+    /// An output's element again, where its parts show that it, or a corner of it, is a number that can be written
     /// exactly: its ball then straddles that number at every precision.
     pub fn exactly(&self, output: usize, element: usize) -> Option<Value> {
         let id = self.program.outputs[output].1;
-        let end = |end: End, ball: &Ball| {
+        let exact = |ball: &Ball, choices: Choices<'_>| {
             let Ball::Finite { rad, .. } = ball else { return None };
-            match self.monomial(id, element, end)?.to_exact()? {
+            match self.monomial(id, element, choices)?.to_exact()? {
                 (exact, Side::Any) => Some(Ball::exact(exact)),
                 // The ball holds both the number and, up to its own rounding, the exact one beside it.
                 (exact, side) => Some(Ball::sided(exact, *rad + *rad, side)),
             }
         };
         match self.get(id, element) {
-            Point(ball) => end(End::Low, ball).map(Point),
-            Value::Set(ends) => {
-                let (low, high) = (end(End::Low, &ends.0), end(End::High, &ends.1));
-                (low.is_some() || high.is_some()).then(|| {
-                    Value::set(low.unwrap_or_else(|| ends.0.clone()), high.unwrap_or_else(|| ends.1.clone()))
-                })
+            Point(ball) => exact(ball, &[]).map(Point),
+            Value::Set(corners) => {
+                let mut any = false;
+                let balls = corners.balls().iter().enumerate().map(|(corner, ball)| {
+                    let kinks = corners.kinks().iter().enumerate();
+                    let choices: Vec<(Kink, bool)> =
+                        kinks.map(|(k, &kink)| (kink, corner >> k & 1 == 1)).collect();
+                    let exact = exact(ball, &choices);
+                    any |= exact.is_some();
+                    exact.unwrap_or_else(|| ball.clone())
+                });
+                let balls = balls.collect();
+                any.then(|| Value::of_corners(corners.kinks().to_vec(), balls))
             }
         }
     }
 
-    /// The element, or that end of a set, as a product of exact parts, if it is one.
-    fn monomial(&self, id: NodeId, element: usize, end: End) -> Option<Monomial> {
+    /// The element, at that corner if it is a set, as a product of exact parts, if it is one.
+    fn monomial(&self, id: NodeId, element: usize, choices: Choices<'_>) -> Option<Monomial> {
         let (id, element) = self.source(id, element);
-        let value = self.get(id, element);
-        let ball = match end {
-            End::Low => value.ends().0,
-            End::High => value.ends().1,
+        let chosen = |kink: Kink| choices.iter().find(|(known, _)| *known == kink).map(|&(_, choice)| choice);
+        let ball = match self.get(id, element) {
+            Point(ball) => ball,
+            Value::Set(corners) => corners.at(chosen)?,
         };
         if ball.is_exact() || ball.is_one_sided() {
             return Monomial::near(ball);
         }
         let node = &self.program.graph.nodes()[id];
-        let part = |k: usize, end: End| self.monomial(node.args[k], element, end);
-        let is_set = |k: usize| matches!(self.arg(id, k, element), Value::Set(_));
+        let part = |k: usize| self.monomial(node.args[k], element, choices);
         match &node.op {
-            Op::Neg => Some(part(0, end.flipped())?.neg()),
-            Op::Add => part(0, end)?.add(part(1, end)?),
-            Op::Sub => part(0, end)?.add(part(1, end.flipped())?.neg()),
-            Op::Mul | Op::Div => {
-                // A set is scaled by a point: a negative one swaps its ends.
-                let (a, b) = match (is_set(0), is_set(1)) {
-                    (true, true) => return None,
-                    (false, false) => (end, end),
-                    (set_is_first, _) => {
-                        let factor = self.ball(id, usize::from(set_is_first), element);
-                        let end = if factor.place() == Place::Negative { end.flipped() } else { end };
-                        (end, end)
-                    }
-                };
-                let (a, b) = (part(0, a)?, part(1, b)?);
-                if node.op == Op::Mul { a.mul(b) } else { a.div(b) }
-            }
+            Op::Neg => Some(part(0)?.neg()),
+            Op::Add => part(0)?.add(part(1)?),
+            Op::Sub => part(0)?.add(part(1)?.neg()),
+            Op::Mul => part(0)?.mul(part(1)?),
+            Op::Div => part(0)?.div(part(1)?),
             Op::Minimum | Op::Maximum => {
                 // One of the two arguments: the one whose ball this is.
                 let (a, b) = (self.ball(id, 0, element), self.ball(id, 1, element));
@@ -521,7 +530,7 @@ impl<'a> Evaluation<'a> {
                     Place::Positive => node.op == Op::Maximum,
                     Place::Straddles => return None,
                 };
-                part(usize::from(!first), end)
+                part(usize::from(!first))
             }
             Op::Norm { p, epsilon } | Op::NormGradient { p, epsilon } => {
                 let row = self.row_number(id, element);
@@ -640,33 +649,23 @@ fn softplus_gap(z: &Ball, w: &Ball, prec: u32) -> Ball {
     if rest.is_zero() { main.neg() } else { rest.mul(&tail, prec).sub(&main, prec) }
 }
 
-/// `high` above the kink, `low` below, the set of all between at it.
-fn kink(place: Place, low: Ball, high: Ball, effort: Effort) -> Value {
-    match place {
-        Place::Positive => Point(high),
-        Place::Negative => Point(low),
-        Place::Zero => Value::set(low, high),
-        Place::Straddles => Value::unseparated(low, high, effort),
-    }
-}
-
 /// ∂max/∂x of the entry `own`: 1 where it is the only maximum, [0, 1] at ties.
-fn max_share(values: &[&Ball], own: usize, most: &Ball, effort: Effort) -> Value {
+fn max_share(values: &[&Ball], own: usize, most: &Ball, here: Kink, effort: Effort) -> Value {
     let others = values.iter().enumerate().filter(|&(at, _)| at != own).map(|(_, x)| x);
     match values[own].compare(most, effort.prec) {
         Some(Ordering::Less) => Point(Ball::zero()),
         Some(_) => {
             let orders: Vec<_> = others.map(|x| values[own].compare(x, effort.prec)).collect();
             if orders.contains(&None) {
-                Value::unseparated(Ball::zero(), Ball::one(), effort)
+                Value::unseparated(here, Ball::zero(), Ball::one(), effort)
             } else if orders.contains(&Some(Ordering::Equal)) {
-                Value::set(Ball::zero(), Ball::one())
+                Value::kink(here, Ball::zero(), Ball::one())
             } else {
                 Point(Ball::one())
             }
         }
         None if matches!(most, Ball::Undefined) => Point(Ball::Undefined),
-        None => Value::unseparated(Ball::zero(), Ball::one(), effort),
+        None => Value::unseparated(here, Ball::zero(), Ball::one(), effort),
     }
 }
 

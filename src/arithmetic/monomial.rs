@@ -121,6 +121,9 @@ impl Monomial {
             let sum = self.mul(Monomial { radicand: Rational::from(2), ..Monomial::one() });
             return sum.map(|sum| Monomial { drift, ..sum });
         }
+        if self.equals(&other.clone().neg()) {
+            return Some(Monomial { radicand: Rational::new(), ..Monomial::one() });
+        }
         if self.degree != 1 || other.degree != 1 || !self.atoms.is_empty() || !other.atoms.is_empty() {
             return None;
         }

@@ -2,7 +2,7 @@
 
 use super::ball::{Ball, Place};
 use super::elementary::{exp, ln_1p, pow, root_of_nonnegative};
-use super::value::{Effort, Value, extremum};
+use super::value::{Effort, Kink, Value, at_kink, extremum};
 use crate::graph::Power;
 use std::cmp::Ordering;
 
@@ -142,7 +142,16 @@ impl RowNorm {
     ///
     /// Sets: at the zero vector (ε = 0) [−1, 1]; for p = 1 at each zero coordinate [−1, 1]; for p = ∞ at ties of the
     /// largest coordinate [0, 1]·sgn.
-    pub fn gradient(&self, row: &[&Ball], i: usize, p: Power, epsilon: f64, effort: Effort) -> Value {
+    ///
+    /// `here` names the choice, the entry's own where the vector is zero.
+    pub fn gradient(
+        &self,
+        row: &[&Ball],
+        i: usize,
+        (p, epsilon): (Power, f64),
+        here: Kink,
+        effort: Effort,
+    ) -> Value {
         let prec = effort.prec;
         let unit = || (Ball::one().neg(), Ball::one());
         let x = row[i];
@@ -151,17 +160,12 @@ impl RowNorm {
         }
         if epsilon == 0.0 {
             match self.norm.place() {
-                Place::Zero => return Value::set(unit().0, unit().1),
-                Place::Straddles => return Value::unseparated(unit().0, unit().1, effort),
+                Place::Zero => return Value::kink(here, unit().0, unit().1),
+                Place::Straddles => return Value::unseparated(here, unit().0, unit().1, effort),
                 _ => {}
             }
         }
-        let sign = || match x.place() {
-            Place::Positive => Value::Point(Ball::one()),
-            Place::Negative => Value::Point(Ball::one().neg()),
-            Place::Zero => Value::set(unit().0, unit().1),
-            Place::Straddles => Value::unseparated(unit().0, unit().1, effort),
-        };
+        let sign = || at_kink(x.place(), here, unit().0, unit().1, effort);
         match p {
             Power::Finite(1.0) => sign(),
             Power::Finite(p) => {
@@ -174,12 +178,12 @@ impl RowNorm {
                     Place::Straddles => Value::Point(size.hull(&size.neg(), prec)),
                 }
             }
-            Power::Infinity => self.largest_share(i, effort).mul(&sign(), effort),
+            Power::Infinity => self.largest_share(i, here, effort).mul(&sign(), prec, here),
         }
     }
 
     /// 1 at the single largest coordinate, 0 below, [0, 1] at ties.
-    fn largest_share(&self, i: usize, effort: Effort) -> Value {
+    fn largest_share(&self, i: usize, here: Kink, effort: Effort) -> Value {
         if !self.leaders.contains(&i) {
             return Value::Point(Ball::zero());
         }
@@ -193,8 +197,8 @@ impl RowNorm {
             }
         }
         match (open, tied) {
-            (true, _) => Value::unseparated(Ball::zero(), Ball::one(), effort),
-            (_, true) => Value::set(Ball::zero(), Ball::one()),
+            (true, _) => Value::unseparated(here, Ball::zero(), Ball::one(), effort),
+            (_, true) => Value::kink(here, Ball::zero(), Ball::one()),
             _ => Value::Point(Ball::one()),
         }
     }

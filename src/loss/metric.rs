@@ -2,8 +2,8 @@
 
 use super::reduction::{Divisor, EMPTY_MEAN, REDUCTION};
 use super::{
-    Alias, Convention, Default, Definition, Domain, DomainError, Family, InputSpec, Inputs, ParamKind, ParamSpec, Params,
-    Range, Reduction, Spec, Unreduced,
+    Alias, Convention, Default, Definition, Domain, DomainError, Family, InputSpec, Inputs, ParamKind,
+    ParamSpec, Params, Range, Reduction, Spec, Unreduced,
 };
 use crate::graph::{Expr, Power};
 use crate::tensor::Tensor;

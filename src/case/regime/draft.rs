@@ -193,7 +193,9 @@ impl<'a> Draft<'a> {
         let mut numbers = Numbers { format: self.format(), random: self.random.fork("upstream") };
         let upstream = upstream::draw(&mut numbers, &shape, self.regime, self.nonzero);
         let (spec, format, taken) = (self.spec, self.format(), self.taken);
-        let with = |params: &Params| case(spec, format, taken, params.clone(), self.inputs.clone(), upstream.clone());
+        let with = |params: &Params| {
+            case(spec, format, taken, params.clone(), self.inputs.clone(), upstream.clone())
+        };
         let mut drawn = with(&self.params);
         // A combination that the loss refuses: parameters that are not pinned go back to their defaults until it does not.
         for param in spec.params.iter().filter(|param| !taken.pinned.0.contains_key(param.name)) {
