@@ -4,6 +4,7 @@
 
 pub mod program;
 pub mod regime;
+pub mod shrink;
 
 use crate::format::Format;
 use crate::loss::{self, DomainError, LossEntry, ParamError, Params, Unreduced};

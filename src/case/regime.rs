@@ -83,3 +83,41 @@ pub struct Taken {
     /// The inputs by which it differentiates.
     pub gradients: Vec<String>,
 }
+
+// STAND-IN (front): the regimes branch replaces this.
+
+/// Cases of a regime.
+pub fn generate(
+    loss: &dyn crate::loss::LossEntry,
+    format: crate::format::Format,
+    regime: Regime,
+    taken: &Taken,
+    seed: u64,
+    count: usize,
+    _long: usize,
+) -> Vec<crate::case::Case> {
+    use crate::tensor::Tensor;
+    let spec = loss.spec();
+    if spec.inputs[0].name != "prediction" {
+        return Vec::new();
+    }
+    let case = |i: usize| {
+        let n = (i + regime as usize) % 5 + 1;
+        let value = |k: usize| ((seed as usize + i * 7 + k * 3 + regime as usize) % 17) as f64 * 0.5 - 4.25;
+        let tensor = |from: usize| Tensor::float(format, &[n], (0..n).map(|k| value(from + k)).collect());
+        let mut inputs = crate::case::Tensors::new();
+        inputs.insert("prediction".into(), tensor(0));
+        inputs.insert("target".into(), tensor(5));
+        if taken.optional_inputs.iter().any(|name| name == "weight") && i % 2 == 1 {
+            inputs.insert("weight".into(), Tensor::full(format, &[n], 2.0));
+        }
+        let mut params = taken.pinned.clone();
+        if i % 3 == 1 && !params.0.contains_key("reduction") {
+            params.set("reduction", "none");
+        }
+        let mut case = crate::case::Case::new(spec.id, format, params, inputs).ok()?;
+        case.gradients.retain(|name| taken.gradients.contains(name));
+        Some(case)
+    };
+    (0..count).filter_map(case).collect()
+}

@@ -1,5 +1,8 @@
 //! The judge: outputs and truth in, verdict out. It knows neither MPFR nor the graph.
 
+pub mod convention;
+pub mod vacuity;
+
 use crate::case::{Case, Tensors};
 use crate::format::Format;
 use crate::truth::Verified;
@@ -139,11 +142,59 @@ impl OutputVerdict {
 /// Judges a kernel's outputs for a case, output by output, in the order of `verified.outputs`. `demanded` is the level
 /// whose miss makes the fault `inaccurate`.
 pub fn judge(
-    _case: &Case,
-    _verified: &Verified,
-    _outputs: &Tensors,
+    case: &Case,
+    verified: &Verified,
+    outputs: &Tensors,
     _machine: &Machine,
-    _demanded: Level,
+    demanded: Level,
 ) -> Vec<OutputVerdict> {
-    todo!()
+    // STAND-IN (front): levels correct, stable and sane only.
+    let judge = |(truth, tolerance): (&crate::truth::OutputTruth, &crate::truth::Tolerance)| {
+        let mut verdict = OutputVerdict {
+            name: truth.name.clone(),
+            levels: BTreeMap::new(),
+            faults: BTreeMap::new(),
+            undecided: 0,
+            max_ulp: 0.0,
+            max_budget_ratio: 0.0,
+            worst: None,
+        };
+        let Some(got) = outputs.get(&truth.name).filter(|got| got.shape == truth.shape) else {
+            verdict.faults.insert(Fault::ShapeMismatch, 1);
+            return verdict;
+        };
+        for (i, (y, &got)) in truth.elements.iter().zip(got.floats()).enumerate() {
+            let want = y.value(case.format);
+            if let crate::truth::Truth::Undecided { .. } = y {
+                verdict.undecided += 1;
+                continue;
+            }
+            let budget = tolerance.budget[i];
+            let error = (got - want).abs();
+            let (level, fault) = if got == want || got.is_nan() && want.is_nan() {
+                (Level::Correct, None)
+            } else if error <= budget {
+                (Level::Stable, None)
+            } else if got.is_nan() {
+                (Level::Broken, Some(Fault::SpuriousNan))
+            } else if got * want < 0.0 {
+                (Level::Broken, Some(Fault::WrongSign))
+            } else {
+                (Level::Sane, (demanded < Level::Sane).then_some(Fault::Inaccurate))
+            };
+            *verdict.levels.entry(level).or_default() += 1;
+            if let Some(fault) = fault {
+                *verdict.faults.entry(fault).or_default() += 1;
+            }
+            let ulp = if level == Level::Correct { 0.0 } else { error / case.format.ulp(want) };
+            verdict.max_ulp = verdict.max_ulp.max(ulp);
+            verdict.max_budget_ratio = verdict.max_budget_ratio.max(if ulp == 0.0 { 0.0 } else { error / budget });
+            let element = Element { index: crate::tensor::unravel(&truth.shape, i), got, want, budget, level, ulp, fault };
+            if verdict.worst.as_ref().is_none_or(|w| (w.level, w.ulp) < (level, ulp)) {
+                verdict.worst = Some(element);
+            }
+        }
+        verdict
+    };
+    verified.outputs.iter().zip(&verified.tolerances).map(judge).collect()
 }

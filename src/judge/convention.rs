@@ -1,0 +1,34 @@
+//! STAND-IN (front): conventions, until the judge branch is merged.
+
+use crate::case::Case;
+use crate::loss::ParamValue;
+
+/// A declaration that a subject could make.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Declaration {
+    pub param: String,
+    pub value: ParamValue,
+}
+
+impl std::fmt::Display for Declaration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}={}", self.param, self.value)
+    }
+}
+
+/// The case under each other known choice.
+pub fn alternatives(case: &Case) -> Vec<(Declaration, Case)> {
+    let Ok(entry) = case.entry() else { return Vec::new() };
+    let mut all = Vec::new();
+    for param in entry.spec().params {
+        for convention in param.conventions {
+            let value = convention.value.to_value();
+            if *case.params.get(param.name) != value {
+                let mut other = case.clone();
+                other.params.set(param.name, value.clone());
+                all.push((Declaration { param: param.name.into(), value }, other));
+            }
+        }
+    }
+    all
+}
