@@ -60,7 +60,13 @@ impl Cells {
     }
 
     /// Adds the verdict on an output of a case.
-    pub(super) fn add(&mut self, case: &Case, regime: Regime, demanded: Option<Level>, verdict: &OutputVerdict) {
+    pub(super) fn add(
+        &mut self,
+        case: &Case,
+        regime: Regime,
+        demanded: Option<Level>,
+        verdict: &OutputVerdict,
+    ) {
         let gathered = self.at(&verdict.name, regime, demanded);
         let cell = &mut gathered.cell;
         cell.cases += 1;

@@ -64,7 +64,11 @@ pub(super) fn what(verdict: &OutputVerdict, declaration: Option<&Declaration>, d
         text.push_str(&format!(", {} ulp off; the budget is {}", short(worst.ulp), short(worst.budget)));
     }
     if main_fault(verdict) == Fault::Inaccurate {
-        text.push_str(&format!(" ({}, demanded is {})", level_name(Some(worst.level)), level_name(Some(demanded))));
+        text.push_str(&format!(
+            " ({}, demanded is {})",
+            level_name(Some(worst.level)),
+            level_name(Some(demanded))
+        ));
     }
     text
 }

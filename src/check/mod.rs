@@ -14,7 +14,7 @@ use crate::format::Format;
 use crate::judge::Level;
 use crate::kernel::{Kernel, Support};
 use crate::loss;
-use crate::report::{Contract, Report, SubjectName, Summary};
+use crate::report::{Contract, Report, SubjectName, Summary, combine};
 use crate::subject::{InProcess, Subject};
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -74,7 +74,10 @@ impl Default for Options {
 impl Options {
     /// Whether the run leaves something out on purpose: then a check that could not fail is no error.
     pub fn is_filtered(&self) -> bool {
-        !(self.losses.is_empty() && self.formats.is_empty() && self.regimes.is_empty() && self.shard.is_none())
+        !(self.losses.is_empty()
+            && self.formats.is_empty()
+            && self.regimes.is_empty()
+            && self.shard.is_none())
     }
 
     fn takes<T: PartialEq>(list: &[T], value: &T) -> bool {
@@ -141,7 +144,11 @@ pub fn check(kernel: &dyn Kernel) -> Report {
 /// Checks a subject.
 ///
 /// Errors: the subject takes nothing of what the options ask for; a generated case is refused.
-pub fn run(subject: &mut dyn Subject, options: &Options, progress: &dyn Progress) -> Result<Report, CheckError> {
+pub fn run(
+    subject: &mut dyn Subject,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Report, CheckError> {
     let start = Instant::now();
     let units = plan(subject, options)?;
     let regimes: Vec<Regime> =
@@ -163,6 +170,7 @@ pub fn run(subject: &mut dyn Subject, options: &Options, progress: &dyn Progress
         unit::run(subject, support, *format, &regimes, options, progress, &mut report)?;
     }
     progress.end();
+    report.cells = combine(report.cells);
     if options.is_filtered() {
         report.could_not_fail.clear();
     }

@@ -58,4 +58,3 @@ pub fn replay(subject: &mut dyn Subject, case: &Case, require: Level) -> Result<
     };
     Ok(Replayed { answer, verified, verdicts, demanded, wrong })
 }
-

@@ -110,7 +110,9 @@ pub(super) fn run(
             if options.shard.is_some_and(|shard| index % shard.of != shard.number % shard.of) {
                 continue;
             }
-            if !batch.is_empty() && (elements + case.elements() > BATCH_ELEMENTS || batch.len() >= BATCH_CASES) {
+            if !batch.is_empty()
+                && (elements + case.elements() > BATCH_ELEMENTS || batch.len() >= BATCH_CASES)
+            {
                 unit.batch(std::mem::take(&mut batch), regime, progress)?;
                 elements = 0;
             }
@@ -171,7 +173,8 @@ impl Unit<'_> {
             })
             .collect();
         progress.advance(cases.len());
-        let found = cases.into_iter().zip(indices).zip(answers).zip(verified).zip(judged.into_iter().zip(demanded));
+        let found =
+            cases.into_iter().zip(indices).zip(answers).zip(verified).zip(judged.into_iter().zip(demanded));
         for ((((case, index), answer), verified), (verdicts, demanded)) in found {
             let regime = if verified.overflows_on_the_way { Regime::Overflowing } else { regime };
             self.gather(case, index, regime, demanded, answer, &verified, verdicts);
@@ -203,7 +206,14 @@ impl Unit<'_> {
                 if demanded.is_some() && !reason.starts_with(NOT_ASKED) {
                     let what = format!("{}: {reason}", fault_name(fault));
                     let output = crate::case::LOSS.to_owned();
-                    self.note_failing(Failing { case: case.clone(), regime, output, fault, what, element: None });
+                    self.note_failing(Failing {
+                        case: case.clone(),
+                        regime,
+                        output,
+                        fault,
+                        what,
+                        element: None,
+                    });
                 }
             }
             Answer::Outputs(outputs) => {

@@ -188,8 +188,17 @@ pub fn judge(
             }
             let ulp = if level == Level::Correct { 0.0 } else { error / case.format.ulp(want) };
             verdict.max_ulp = verdict.max_ulp.max(ulp);
-            verdict.max_budget_ratio = verdict.max_budget_ratio.max(if ulp == 0.0 { 0.0 } else { error / budget });
-            let element = Element { index: crate::tensor::unravel(&truth.shape, i), got, want, budget, level, ulp, fault };
+            verdict.max_budget_ratio =
+                verdict.max_budget_ratio.max(if ulp == 0.0 { 0.0 } else { error / budget });
+            let element = Element {
+                index: crate::tensor::unravel(&truth.shape, i),
+                got,
+                want,
+                budget,
+                level,
+                ulp,
+                fault,
+            };
             if verdict.worst.as_ref().is_none_or(|w| (w.level, w.ulp) < (level, ulp)) {
                 verdict.worst = Some(element);
             }

@@ -18,8 +18,17 @@ impl Tally {
     }
 
     /// Judges the trivial kernels on one output of a case.
-    pub fn add(&mut self, _case: &Case, verified: &Verified, output: usize, _machine: &Machine, _demanded: Level) {
-        for (truth, budget) in verified.outputs[output].elements.iter().zip(&verified.tolerances[output].budget) {
+    pub fn add(
+        &mut self,
+        _case: &Case,
+        verified: &Verified,
+        output: usize,
+        _machine: &Machine,
+        _demanded: Level,
+    ) {
+        for (truth, budget) in
+            verified.outputs[output].elements.iter().zip(&verified.tolerances[output].budget)
+        {
             if let Truth::Proved(y) = truth {
                 let far = |x: f64| y.to_f64() != x && (y.to_f64() - x).abs() > *budget;
                 self.zeros &= !far(0.0);
@@ -30,6 +39,10 @@ impl Tally {
 
     /// The names of the trivial kernels that hold everything that was added.
     pub fn holding(&self) -> Vec<&'static str> {
-        [("zeros", self.zeros), ("ones", self.ones)].iter().filter(|(_, holds)| *holds).map(|(n, _)| *n).collect()
+        [("zeros", self.zeros), ("ones", self.ones)]
+            .iter()
+            .filter(|(_, holds)| *holds)
+            .map(|(n, _)| *n)
+            .collect()
     }
 }

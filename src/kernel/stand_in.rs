@@ -20,7 +20,9 @@ pub(crate) fn mse(case: &Case) -> Result<Vec<(String, Vec<usize>, Vec<f64>)>, Ke
     let w = case.optional("weight").map_or(&ones[..], |w| w.floats());
     let u = case.upstream.floats();
     let divisor = match case.params.text("reduction") {
-        "mean" if case.params.text("mean_over") == "weight" && case.optional("weight").is_some() => w.iter().sum(),
+        "mean" if case.params.text("mean_over") == "weight" && case.optional("weight").is_some() => {
+            w.iter().sum()
+        }
         "mean" => x.len() as f64,
         _ => 1.0,
     };
@@ -33,7 +35,9 @@ pub(crate) fn mse(case: &Case) -> Result<Vec<(String, Vec<usize>, Vec<f64>)>, Ke
     };
     let up = |i: usize| if u.len() == 1 { u[0] } else { u[i] };
     let gradient = |sign: f64| -> Vec<f64> {
-        (0..x.len()).map(|i| if empty { 0.0 } else { sign * 2.0 * w[i] * (x[i] - y[i]) * up(i) / divisor }).collect()
+        (0..x.len())
+            .map(|i| if empty { 0.0 } else { sign * 2.0 * w[i] * (x[i] - y[i]) * up(i) / divisor })
+            .collect()
     };
     let mut outputs = vec![(LOSS.to_owned(), case.upstream.shape.clone(), loss)];
     for name in &case.gradients {

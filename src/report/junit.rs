@@ -37,7 +37,8 @@ fn status(cell: &Cell) -> TestCaseStatus {
             if let Some(worst) = &cell.worst {
                 let number = |x: Option<f64>| x.map_or("nothing".to_owned(), exact);
                 let (got, want, budget) = (number(worst.got), number(worst.want), number(worst.budget));
-                let request = worst.request.as_ref().map(crate::subject::protocol::request).unwrap_or_default();
+                let request =
+                    worst.request.as_ref().map(crate::subject::protocol::request).unwrap_or_default();
                 status.set_description(format!(
                     "element {:?}: got {got}, want {want}, budget {budget}\n{request}",
                     worst.element.as_deref().unwrap_or_default()

@@ -32,11 +32,11 @@ pub enum MergeError {
 pub fn merge(reports: Vec<Report>) -> Result<Report, MergeError> {
     let mut reports = reports.into_iter();
     let mut merged = reports.next().ok_or(MergeError::None)?;
-    let mut cells: BTreeMap<(String, Format, String, Regime), Cell> = BTreeMap::new();
-    merged.cells.drain(..).for_each(|cell| add_cell(&mut cells, cell));
+    let mut cells = std::mem::take(&mut merged.cells);
     for (at, report) in reports.enumerate() {
         let same = |what, first: String, other: String| {
-            let different = MergeError::Different { what, first: first.clone(), other: other.clone(), number: at + 2 };
+            let different =
+                MergeError::Different { what, first: first.clone(), other: other.clone(), number: at + 2 };
             if first == other { Ok(()) } else { Err(different) }
         };
         let subject = |report: &Report| format!("{} {}", report.subject.name, report.subject.version);
@@ -44,15 +44,14 @@ pub fn merge(reports: Vec<Report>) -> Result<Report, MergeError> {
         same("the subject", subject(&merged), subject(&report))?;
         same("the seed", merged.seed.to_string(), report.seed.to_string())?;
         same("the contract", format!("{:?}", merged.contract), format!("{:?}", report.contract))?;
-        report.cells.into_iter().for_each(|cell| add_cell(&mut cells, cell));
+        cells.extend(report.cells);
         merged.failures.extend(report.failures);
         merged.unsupported.extend(report.unsupported);
         merged.could_not_fail.extend(report.could_not_fail);
         merged.summary.cases += report.summary.cases;
         merged.summary.seconds += report.summary.seconds;
     }
-    merged.cells = cells.into_values().collect();
-    merged.cells.iter_mut().for_each(Cell::conclude);
+    merged.cells = combine(cells);
     // The smallest failing case of each loss and format; of equal ones the first by its text, whatever the order.
     merged.failures.sort_by_cached_key(|failure| {
         let request = failure.smallest.request.as_ref();
@@ -66,6 +65,14 @@ pub fn merge(reports: Vec<Report>) -> Result<Report, MergeError> {
     merged.unsupported = unsupported(merged.unsupported);
     merged.conclude();
     Ok(merged)
+}
+
+/// One cell for each loss, format, output and regime: a subject may name a loss twice, with other parameters pinned.
+pub(crate) fn combine(all: Vec<Cell>) -> Vec<Cell> {
+    let mut cells = BTreeMap::new();
+    all.into_iter().for_each(|cell| add_cell(&mut cells, cell));
+    cells.values_mut().for_each(Cell::conclude);
+    cells.into_values().collect()
 }
 
 fn add_cell(cells: &mut BTreeMap<(String, Format, String, Regime), Cell>, cell: Cell) {

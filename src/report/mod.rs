@@ -6,6 +6,8 @@ mod merge;
 mod number;
 pub mod terminal;
 
+#[cfg(feature = "oracle")]
+pub(crate) use merge::combine;
 pub use merge::{MergeError, merge};
 
 use crate::case::Case;
@@ -223,7 +225,8 @@ impl Report {
     /// Puts the cells in order and counts them.
     pub fn conclude(&mut self) {
         self.cells.sort_by_cached_key(Cell::place);
-        let count = |condition: &dyn Fn(&Cell) -> bool| self.cells.iter().filter(|cell| condition(cell)).count();
+        let count =
+            |condition: &dyn Fn(&Cell) -> bool| self.cells.iter().filter(|cell| condition(cell)).count();
         self.summary.cells = self.cells.len();
         self.summary.held = count(&|cell| cell.held == Some(true));
         self.summary.failed = count(&|cell| cell.held == Some(false));

@@ -141,7 +141,10 @@ fn row(cells: &[&Cell]) -> Vec<(String, Option<Tone>)> {
     let badness = |cell: &&&Cell| (cell.held == Some(false), cell.level, cell.max_ulp);
     let worst = demanded().max_by(|a, b| {
         // Of equals the first.
-        badness(a).partial_cmp(&badness(b)).unwrap_or(std::cmp::Ordering::Equal).then(std::cmp::Ordering::Greater)
+        badness(a)
+            .partial_cmp(&badness(b))
+            .unwrap_or(std::cmp::Ordering::Equal)
+            .then(std::cmp::Ordering::Greater)
     });
     let any = |held: Option<bool>| demanded().any(|cell| cell.held == held);
     let (verdict, tone) = match worst {
@@ -288,11 +291,20 @@ fn ending(report: &Report, palette: &dyn Palette) -> String {
     let _ = writeln!(text, "{}", palette.paint(tone, verdict));
     let next = match report.failures.first() {
         Some(failure) if failure.replay.is_some() => {
-            format!("Next: run the command after `again:`; `lossproof show {}` has the stable form", failure.loss)
+            format!(
+                "Next: run the command after `again:`; `lossproof show {}` has the stable form",
+                failure.loss
+            )
         }
-        Some(failure) => format!("Next: `lossproof show {}` has the stable form and its dangers", failure.loss),
-        None if !report.holds() => "Next: ask for more cases, or for regimes that can tell kernels apart".to_owned(),
-        None => "Next: keep it so in CI, with `--report junit=FILE`; `--require accurate` demands more".to_owned(),
+        Some(failure) => {
+            format!("Next: `lossproof show {}` has the stable form and its dangers", failure.loss)
+        }
+        None if !report.holds() => {
+            "Next: ask for more cases, or for regimes that can tell kernels apart".to_owned()
+        }
+        None => {
+            "Next: keep it so in CI, with `--report junit=FILE`; `--require accurate` demands more".to_owned()
+        }
     };
     let _ = writeln!(text, "{next}");
     text

@@ -31,8 +31,7 @@ impl<'a> InProcess<'a> {
     }
 
     fn kernel_for(&self, case: &Case) -> Option<&'a dyn Kernel> {
-        let takes =
-            |support: &Support| support.loss == case.loss && support.formats.contains(&case.format);
+        let takes = |support: &Support| support.loss == case.loss && support.formats.contains(&case.format);
         self.kernels.iter().find(|(_, supports)| supports.iter().any(takes)).map(|&(kernel, _)| kernel)
     }
 }
@@ -144,7 +143,8 @@ mod tests {
         assert_eq!(answers[1], failed("one"));
         assert_eq!(answers[2], Answer::Unsupported("two".into()));
         assert!(matches!(&answers[3], Answer::Outputs(outputs) if outputs["loss"].floats() == [3.0]));
-        let other = InProcess::new(&Odd).answer(&[case("mae", Format::F32, 3.0), case("mse", Format::F64, 3.0)]);
+        let other =
+            InProcess::new(&Odd).answer(&[case("mae", Format::F32, 3.0), case("mse", Format::F64, 3.0)]);
         assert!(other.iter().all(|answer| matches!(answer, Answer::Unsupported(_))));
     }
 }

@@ -79,12 +79,10 @@ mod tests {
     fn a_line_over_the_limit_is_skipped_and_the_next_is_read() {
         let whole = |text: &str| Line::Whole(text.as_bytes().to_vec());
         for capacity in [1, 3, 64] {
-            assert_eq!(lines("abc\n\nabcde\r\nabcd\n", capacity, 5), [
-                whole("abc"),
-                whole(""),
-                Line::TooLong,
-                whole("abcd")
-            ]);
+            assert_eq!(
+                lines("abc\n\nabcde\r\nabcd\n", capacity, 5),
+                [whole("abc"), whole(""), Line::TooLong, whole("abcd")]
+            );
             assert_eq!(lines("abcdef\nab", capacity, 5), [Line::TooLong, Line::Partial(b"ab".to_vec())]);
             assert_eq!(lines("abcdef", capacity, 5), [Line::TooLong]);
         }

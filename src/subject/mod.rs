@@ -8,6 +8,8 @@ pub mod protocol;
 mod session;
 
 pub use in_process::InProcess;
+#[cfg(feature = "cli")]
+pub(crate) use in_process::quietly;
 pub use process::{Limits, NOT_ASKED, Process};
 
 use crate::case::Tensors;

@@ -316,7 +316,8 @@ fn line_limit(case: &Case) -> usize {
 fn ended(session: &mut Session, line: &Line) -> (Fault, String) {
     let ending = session.ending();
     let said = session.stderr_tail();
-    let said = said.lines().last().map_or(String::new(), |last| format!("; it said {}", excerpt(last.as_bytes())));
+    let said =
+        said.lines().last().map_or(String::new(), |last| format!("; it said {}", excerpt(last.as_bytes())));
     match line {
         Line::Partial(text) if session.ended_well() => {
             (Fault::ProtocolError, format!("{ending} inside of the line {}{said}", excerpt(text)))

@@ -315,7 +315,10 @@ mod tests {
         let refused = [
             (r#"{"loss":"mse","formats":["f8"]}"#, "unknown variant `f8`"),
             (r#"{"loss":"mse","formats":["f32"],"gradients":["weight"]}"#, "mse has no gradient by `weight`"),
-            (r#"{"loss":"mse","formats":["f32"],"optional_inputs":["target"]}"#, "no optional input `target`"),
+            (
+                r#"{"loss":"mse","formats":["f32"],"optional_inputs":["target"]}"#,
+                "no optional input `target`",
+            ),
             (r#"{"loss":"mse","formats":["f32"],"params":{"reduction":"max"}}"#, "`reduction` is one of"),
         ];
         for (supports, problem) in refused {
