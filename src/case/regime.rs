@@ -86,6 +86,13 @@ pub struct Taken {
 
 // STAND-IN (front): the regimes branch replaces this.
 
+impl Taken {
+    /// Whether a subject that takes this can be asked the case.
+    pub fn takes(&self, _case: &crate::case::Case) -> bool {
+        true
+    }
+}
+
 /// Cases of a regime.
 pub fn generate(
     loss: &dyn crate::loss::LossEntry,

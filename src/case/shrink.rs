@@ -3,8 +3,8 @@
 use super::Case;
 
 /// A smaller case that still fails.
-pub fn shrink(case: &Case, still_fails: &mut dyn FnMut(&Case) -> bool, limit: usize) -> Case {
-    let mut best = case.clone();
+pub fn shrink(case: Case, still_fails: &mut dyn FnMut(&Case) -> bool, limit: usize) -> Case {
+    let mut best = case;
     if limit > 0 && best.gradients.len() > 1 {
         for i in 0..best.gradients.len() {
             let mut smaller = best.clone();

@@ -3,8 +3,7 @@
 use crate::case::Case;
 use crate::case::regime::Regime;
 use crate::format::Format;
-use crate::judge::vacuity::Tally;
-use crate::judge::{Fault, Level, Machine, OutputVerdict};
+use crate::judge::{Fault, Level, Machine, OutputVerdict, Trivial, Vacuity};
 use crate::report::{Cell, Worst};
 use crate::truth::Verified;
 use std::collections::BTreeMap;
@@ -21,7 +20,7 @@ pub(super) struct Cells {
 
 struct Gathered {
     cell: Cell,
-    tally: Tally,
+    vacuity: Vacuity,
     worst: Badness,
 }
 
@@ -54,7 +53,7 @@ impl Cells {
                 faults: BTreeMap::new(),
                 worst: None,
             },
-            tally: Tally::new(),
+            vacuity: Vacuity::default(),
             worst: Badness(false, None, -1.0, -1.0),
         })
     }
@@ -128,30 +127,37 @@ impl Cells {
         }
     }
 
-    /// Judges the trivial kernels on a case too.
+    /// Judges the trivial kernels on a case of which `demanded` is demanded. `ones` is the truth with upstream ones.
     pub(super) fn add_trivial(
         &mut self,
         case: &Case,
         verified: &Verified,
+        ones: Option<&Verified>,
         regime: Regime,
         machine: &Machine,
-        require: Level,
+        demanded: Level,
     ) {
         for (at, output) in verified.outputs.iter().enumerate() {
             if let Some(gathered) = self.cells.get_mut(&(output.name.clone(), regime)) {
-                gathered.tally.add(case, verified, at, machine, require);
+                gathered.vacuity.observe(case, verified, ones, at, machine, demanded);
             }
         }
+    }
+
+    /// Whether a kernel that ignores the upstream still holds a cell of the regime.
+    pub(super) fn may_ignore_upstream(&self, regime: Regime) -> bool {
+        let of_regime = self.cells.iter().filter(|((_, known), _)| *known == regime);
+        of_regime.into_iter().any(|(_, cell)| cell.vacuity.held_by() == Some(Trivial::IgnoresUpstream))
     }
 
     /// The finished cells, and the outputs that a trivial kernel holds over all regimes in which something is demanded,
     /// each with the kernel's name.
     pub(super) fn finish(self) -> (Vec<Cell>, Vec<String>) {
-        let mut common: BTreeMap<String, Vec<&'static str>> = BTreeMap::new();
+        let mut everywhere: BTreeMap<String, Vacuity> = BTreeMap::new();
         let mut cells = Vec::new();
-        for ((output, _), Gathered { mut cell, tally, .. }) in self.cells {
-            let holding = tally.holding();
-            cell.vacuous = !holding.is_empty();
+        for ((output, _), Gathered { mut cell, vacuity, .. }) in self.cells {
+            cell.vacuous = vacuity.held_by().is_some();
+            everywhere.entry(output).or_default().merge(&vacuity);
             cell.conclude();
             if cell.held != Some(false)
                 && let Some(worst) = &mut cell.worst
@@ -159,18 +165,12 @@ impl Cells {
             {
                 worst.request = None;
             }
-            if cell.demanded.is_some() {
-                common
-                    .entry(output)
-                    .and_modify(|names| names.retain(|name| holding.contains(name)))
-                    .or_insert(holding);
-            }
             cells.push(cell);
         }
         let (loss, format) = (self.loss, self.format.name());
-        let could_not_fail = common.into_iter().filter_map(|(output, names)| {
-            let name = names.first()?;
-            Some(format!("{loss} {format} {output}: the trivial kernel `{name}` holds it in every regime"))
+        let could_not_fail = everywhere.into_iter().filter_map(|(output, vacuity)| {
+            let trivial = vacuity.held_by()?.describe();
+            Some(format!("{loss} {format} {output}: a kernel that {trivial} would hold it in every regime"))
         });
         (cells, could_not_fail.collect())
     }

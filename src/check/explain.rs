@@ -1,8 +1,7 @@
 //! What is wrong with a failing answer: a known choice that was not declared, or an error.
 
 use crate::case::{Case, Tensors};
-use crate::judge::convention::{Declaration, alternatives};
-use crate::judge::{Fault, Level, Machine, OutputVerdict, judge};
+use crate::judge::{Declaration, Fault, Level, Machine, OutputVerdict, alternatives, judge};
 use crate::oracle;
 use crate::report::is_structural;
 use crate::report::terminal::{exact, fault_name, level_name, short};
@@ -52,8 +51,8 @@ pub(super) fn main_fault(verdict: &OutputVerdict) -> Fault {
 pub(super) fn what(verdict: &OutputVerdict, declaration: Option<&Declaration>, demanded: Level) -> String {
     if let Some(declaration) = declaration {
         return format!(
-            "other_convention: it follows {declaration} without declaring it; it holds if the subject pins \
-             {declaration} in the `params` of what it supports"
+            "other_convention: it follows another known choice without declaring it; with {{{declaration}}} in the \
+             `params` that it pins it would hold"
         );
     }
     let fault = fault_name(main_fault(verdict));

@@ -3,6 +3,7 @@
 
 mod cells;
 mod explain;
+mod failure;
 mod replay;
 mod unit;
 

@@ -1,19 +1,18 @@
-//! One loss in one format: its cases asked, proved and judged, batch by batch; a sample asked again; the smallest
-//! failing case made smaller.
+//! One loss in one format: its cases asked, proved and judged, batch by batch, and a sample asked again.
 
 use super::cells::Cells;
-use super::explain::{self, as_convention, convention, fails, main_fault, what};
+use super::explain::{as_convention, convention, fails, main_fault, what};
+use super::failure::Failing;
 use super::{CheckError, Options, Progress};
 use crate::case::regime::{Regime, Taken, generate};
-use crate::case::shrink::shrink;
-use crate::case::{Case, CaseError, Tensors};
+use crate::case::{Case, CaseError, LOSS, Tensors};
 use crate::format::Format;
-use crate::judge::convention::Declaration;
-use crate::judge::{Fault, Level, Machine, OutputVerdict, judge};
+use crate::judge::{Declaration, Fault, Level, Machine, OutputVerdict, judge};
 use crate::kernel::Support;
 use crate::report::terminal::fault_name;
-use crate::report::{Failure, Report, Unsupported, Worst};
+use crate::report::{Report, Unsupported};
 use crate::subject::{Answer, NOT_ASKED, Subject, machine};
+use crate::tensor::Tensor;
 use crate::truth::Verified;
 use crate::{loss, oracle};
 use rayon::prelude::*;
@@ -34,41 +33,32 @@ const LARGEST_ASKED_AGAIN: usize = 1 << 16;
 /// So many failing cases are held against every other convention; the rest only against those that fitted one of them.
 const EXPLAINED_IN_FULL: usize = 16;
 
-/// How many smaller cases are tried where a failure is cheap, and where it may cost a restart.
-const SHRINKS: usize = 300;
-const DEAR_SHRINKS: usize = 24;
-
-/// A failing case: the smallest so far stands for the loss and format.
-struct Failing {
-    case: Case,
-    regime: Regime,
-    output: String,
-    fault: Fault,
-    what: String,
-    element: Option<crate::judge::Element>,
-}
+/// So many cases of a batch are always proved with upstream ones too, side by side; more only as long as a kernel that
+/// ignores the upstream still holds.
+const ALWAYS_WITH_ONES: usize = 3;
 
 /// A sampled answer: asked again later, it must be the same.
-struct Sampled {
+pub(super) struct Sampled {
     case: Case,
     regime: Regime,
     demanded: Option<Level>,
     answer: Tensors,
 }
 
-struct Unit<'a> {
-    subject: &'a mut dyn Subject,
-    support: &'a Support,
-    format: Format,
-    machine: Machine,
-    require: Level,
-    cells: Cells,
-    failing: Option<Failing>,
-    explained: usize,
-    declarations: Vec<Declaration>,
-    sample: Vec<Sampled>,
-    asked: usize,
-    unsupported: Option<Unsupported>,
+pub(super) struct Unit<'a> {
+    pub(super) subject: &'a mut dyn Subject,
+    pub(super) support: &'a Support,
+    pub(super) taken: &'a Taken,
+    pub(super) format: Format,
+    pub(super) machine: Machine,
+    pub(super) require: Level,
+    pub(super) cells: Cells,
+    pub(super) failing: Option<Failing>,
+    pub(super) explained: usize,
+    pub(super) declarations: Vec<Declaration>,
+    pub(super) sample: Vec<Sampled>,
+    pub(super) asked: usize,
+    pub(super) unsupported: Option<Unsupported>,
 }
 
 pub(super) fn run(
@@ -89,6 +79,7 @@ pub(super) fn run(
     let mut unit = Unit {
         subject,
         support,
+        taken: &taken,
         format,
         machine: machine(support, format),
         require: options.require,
@@ -102,10 +93,9 @@ pub(super) fn run(
     };
     let mut index = 0;
     for &regime in regimes {
-        let cases = generate(entry, format, regime, &taken, options.seed, options.cases, options.long);
         let mut batch = Vec::new();
         let mut elements = 0;
-        for case in cases {
+        for case in generate(entry, format, regime, &taken, options.seed, options.cases, options.long) {
             index += 1;
             if options.shard.is_some_and(|shard| index % shard.of != shard.number % shard.of) {
                 continue;
@@ -117,9 +107,11 @@ pub(super) fn run(
                 elements = 0;
             }
             elements += case.elements();
-            batch.push((index, case));
+            batch.push(case);
         }
-        unit.batch(batch, regime, progress)?;
+        if !batch.is_empty() {
+            unit.batch(batch, regime, progress)?;
+        }
     }
     unit.ask_again();
     let failure = unit.failure();
@@ -132,67 +124,62 @@ pub(super) fn run(
     Ok(())
 }
 
-impl Unit<'_> {
-    fn refused(&self, error: CaseError) -> CheckError {
-        CheckError::Refused { loss: self.support.loss.clone(), format: self.format.name(), error }
-    }
+/// A case with everything that is known of it.
+struct Found {
+    case: Case,
+    regime: Regime,
+    demanded: Option<Level>,
+    answer: Answer,
+    verified: Verified,
+    /// The truth with upstream ones, where it was proved.
+    ones: Option<Verified>,
+    /// Of each output; empty without outputs.
+    verdicts: Vec<OutputVerdict>,
+}
 
+impl Unit<'_> {
     /// Asks and proves a batch side by side, then judges it in order.
-    fn batch(
-        &mut self,
-        batch: Vec<(usize, Case)>,
-        regime: Regime,
-        progress: &dyn Progress,
-    ) -> Result<(), CheckError> {
-        let (indices, cases): (Vec<usize>, Vec<Case>) = batch.into_iter().unzip();
-        if cases.is_empty() {
-            return Ok(());
-        }
-        let (subject, machine) = (&mut *self.subject, self.machine);
+    fn batch(&mut self, cases: Vec<Case>, regime: Regime, progress: &dyn Progress) -> Result<(), CheckError> {
+        let (subject, machine, require) = (&mut *self.subject, self.machine, self.require);
         let (answers, verified) = std::thread::scope(|scope| {
             let answers = scope.spawn(|| subject.answer(&cases));
             let verified: Vec<_> = cases.par_iter().map(|case| oracle::verify(case, &machine)).collect();
             (answers.join(), verified)
         });
-        let answers = match answers {
-            Ok(answers) => answers,
-            Err(panic) => std::panic::resume_unwind(panic),
-        };
+        let answers = answers.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         let verified: Result<Vec<Verified>, CaseError> = verified.into_iter().collect();
-        let verified = verified.map_err(|error| self.refused(error))?;
-        let require = self.require;
-        let demanded: Vec<Option<Level>> =
-            verified.iter().map(|verified| demanded(regime, verified, require)).collect();
-        let judged: Vec<Option<Vec<OutputVerdict>>> = (&cases, &verified, &answers, &demanded)
+        let verified = verified.map_err(|error| CheckError::Refused {
+            loss: self.support.loss.clone(),
+            format: self.format.name(),
+            error,
+        })?;
+        let with_ones = cases.iter().enumerate().filter(|(_, case)| other_upstream(case));
+        let with_ones: Vec<usize> = with_ones.map(|(at, _)| at).take(ALWAYS_WITH_ONES).collect();
+        let found: Vec<Found> = (cases, answers, verified)
             .into_par_iter()
-            .map(|(case, verified, answer, demanded)| match answer {
-                Answer::Outputs(outputs) => {
-                    Some(judge(case, verified, outputs, &machine, demanded.unwrap_or(Level::Broken)))
-                }
-                _ => None,
+            .enumerate()
+            .map(|(at, (case, answer, verified))| {
+                let regime = if verified.overflows_on_the_way { Regime::Overflowing } else { regime };
+                let demanded = demanded(regime, require);
+                let verdicts = match &answer {
+                    Answer::Outputs(outputs) => {
+                        judge(&case, &verified, outputs, &machine, demanded.unwrap_or(Level::Broken))
+                    }
+                    _ => Vec::new(),
+                };
+                let ones = with_ones.contains(&at).then(|| prove_with_ones(&case)).flatten();
+                Found { case, regime, demanded, answer, verified, ones, verdicts }
             })
             .collect();
-        progress.advance(cases.len());
-        let found =
-            cases.into_iter().zip(indices).zip(answers).zip(verified).zip(judged.into_iter().zip(demanded));
-        for ((((case, index), answer), verified), (verdicts, demanded)) in found {
-            let regime = if verified.overflows_on_the_way { Regime::Overflowing } else { regime };
-            self.gather(case, index, regime, demanded, answer, &verified, verdicts);
+        progress.advance(found.len());
+        for found in found {
+            self.gather(found);
         }
         Ok(())
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn gather(
-        &mut self,
-        case: Case,
-        index: usize,
-        regime: Regime,
-        demanded: Option<Level>,
-        answer: Answer,
-        verified: &Verified,
-        verdicts: Option<Vec<OutputVerdict>>,
-    ) {
+    fn gather(&mut self, found: Found) {
+        let Found { case, regime, demanded, answer, verified, mut ones, mut verdicts } = found;
         match answer {
             Answer::Unsupported(reason) => {
                 let none = || Unsupported { loss: case.loss.clone(), format: self.format, cases: 0, reason };
@@ -205,19 +192,11 @@ impl Unit<'_> {
                 }
                 if demanded.is_some() && !reason.starts_with(NOT_ASKED) {
                     let what = format!("{}: {reason}", fault_name(fault));
-                    let output = crate::case::LOSS.to_owned();
-                    self.note_failing(Failing {
-                        case: case.clone(),
-                        regime,
-                        output,
-                        fault,
-                        what,
-                        element: None,
-                    });
+                    let (case, output) = (case.clone(), LOSS.to_owned());
+                    self.note_failing(Failing { case, regime, output, fault, what, element: None });
                 }
             }
             Answer::Outputs(outputs) => {
-                let mut verdicts = verdicts.unwrap_or_default();
                 let declaration = self.explain(&case, &outputs, demanded, &verdicts);
                 let level = demanded.unwrap_or(Level::Broken);
                 if declaration.is_some() {
@@ -237,13 +216,17 @@ impl Unit<'_> {
                     self.cells.add(&case, regime, demanded, verdict);
                 }
                 let small = case.elements() <= LARGEST_ASKED_AGAIN;
-                if index % ASKED_AGAIN_EVERY == 1 && small && self.sample.len() < MOST_ASKED_AGAIN {
+                if self.asked % ASKED_AGAIN_EVERY == 0 && small && self.sample.len() < MOST_ASKED_AGAIN {
                     self.sample.push(Sampled { case: case.clone(), regime, demanded, answer: outputs });
                 }
             }
         }
         self.asked += 1;
-        self.cells.add_trivial(&case, verified, regime, &self.machine, self.require);
+        let Some(demanded) = demanded else { return };
+        if ones.is_none() && self.cells.may_ignore_upstream(regime) && other_upstream(&case) {
+            ones = prove_with_ones(&case);
+        }
+        self.cells.add_trivial(&case, &verified, ones.as_ref(), regime, &self.machine, demanded);
     }
 
     /// The convention that explains a failing answer.
@@ -265,13 +248,6 @@ impl Unit<'_> {
             self.declarations.push(declaration.clone());
         }
         Some(declaration)
-    }
-
-    /// Keeps the smaller of two failing cases; of equal ones the first.
-    fn note_failing(&mut self, failing: Failing) {
-        if self.failing.as_ref().is_none_or(|known| failing.case.elements() < known.case.elements()) {
-            self.failing = Some(failing);
-        }
     }
 
     /// Asks the sample again, in another order, and compares the bits.
@@ -307,84 +283,21 @@ impl Unit<'_> {
             }
         }
     }
-
-    /// The smallest failing case as a finding of the report, after shrinking.
-    fn failure(&mut self) -> Option<Failure> {
-        let mut failing = self.failing.take()?;
-        let limit = match failing.fault {
-            // Each further question costs the whole timeout; a difference that comes and goes cannot be followed.
-            Fault::Timeout | Fault::Nondeterministic => 0,
-            Fault::Crash | Fault::ProtocolError if self.subject.failures_are_dear() => DEAR_SHRINKS,
-            _ => SHRINKS,
-        };
-        let (output, fault, regime) = (failing.output.clone(), failing.fault, failing.regime);
-        let mut latest: Option<Failing> = None;
-        let first = failing.case.clone();
-        let smallest = shrink(
-            &first,
-            &mut |case| match self.ask(case, &output, fault, regime) {
-                Some(found) => {
-                    latest = Some(found);
-                    true
-                }
-                None => false,
-            },
-            limit,
-        );
-        if smallest != failing.case {
-            let known = latest.filter(|found| found.case == smallest);
-            if let Some(found) = known.or_else(|| self.ask(&smallest, &output, fault, regime)) {
-                failing = found;
-            }
-        }
-        let element = failing.element;
-        let smallest = Worst {
-            element: element.as_ref().map(|element| element.index.clone()),
-            got: element.as_ref().map(|element| element.got),
-            want: element.as_ref().map(|element| element.want),
-            budget: element.as_ref().map(|element| element.budget),
-            request: Some(failing.case),
-        };
-        let (what, loss, format) = (failing.what, self.support.loss.clone(), self.format);
-        Some(Failure { loss, format, output, regime, fault, what, smallest, replay: None })
-    }
-
-    /// Whether a smaller case fails in the same way.
-    fn ask(&mut self, case: &Case, output: &str, fault: Fault, regime: Regime) -> Option<Failing> {
-        let answer = self.subject.answer(std::slice::from_ref(case)).pop()?;
-        let found = |what, element| {
-            let (case, output) = (case.clone(), output.to_owned());
-            Some(Failing { case, regime, output, fault, what, element })
-        };
-        match answer {
-            Answer::Unsupported(_) => None,
-            Answer::Failed { fault: other, reason } => {
-                if other != fault || reason.starts_with(NOT_ASKED) {
-                    return None;
-                }
-                found(format!("{}: {reason}", fault_name(fault)), None)
-            }
-            Answer::Outputs(outputs) => {
-                let verified = oracle::verify(case, &self.machine).ok()?;
-                let demanded = demanded(regime, &verified, self.require)?;
-                let mut verdicts = judge(case, &verified, &outputs, &self.machine, demanded);
-                let mut declaration = None;
-                if fault == Fault::OtherConvention {
-                    let known = Some(&self.declarations[..]);
-                    declaration = Some(explain::convention(case, &outputs, &self.machine, demanded, known)?);
-                    as_convention(&mut verdicts, demanded);
-                }
-                let verdict = verdicts.iter().find(|verdict| verdict.name == output)?;
-                if !fails(verdict, Some(demanded)) || !verdict.faults.contains_key(&fault) {
-                    return None;
-                }
-                found(what(verdict, declaration.as_ref(), demanded), verdict.worst.clone())
-            }
-        }
-    }
 }
 
-/// What is demanded of a case: nothing where it overflows on the way.
-fn demanded(regime: Regime, verified: &Verified, require: Level) -> Option<Level> {
-    (regime != Regime::Overflowing && !verified.overflows_on_the_way).then_some(require)
+/// What is demanded in a regime.
+pub(super) fn demanded(regime: Regime, require: Level) -> Option<Level> {
+    (regime != Regime::Overflowing).then_some(require)
+}
+
+/// Whether a case has gradients, and an upstream that is not all ones.
+fn other_upstream(case: &Case) -> bool {
+    !case.gradients.is_empty() && case.upstream.floats().iter().any(|&x| x != 1.0)
+}
+
+/// The truth of a case for an upstream of ones.
+fn prove_with_ones(case: &Case) -> Option<Verified> {
+    let upstream = Tensor::full(case.format, &case.upstream.shape, 1.0);
+    let outputs = oracle::prove(&Case { upstream, ..case.clone() }).ok()?;
+    Some(Verified { outputs, tolerances: Vec::new(), overflows_on_the_way: false })
 }

@@ -146,14 +146,15 @@ fn subject(args: &Args) -> Result<Box<dyn Subject>, Stop> {
     }
     if let Some(name) = &args.kernel {
         let kernel = kernel::find(name).ok_or_else(|| {
-            let all = kernel::all();
-            let known = all.iter().map(|kernel| kernel.name());
-            names::unknown("kernel", name, known, "without --kernel all built-in kernels are checked")
+            let known = kernel::builtin().iter().map(|kernel| kernel.name());
+            names::unknown("kernel", name, known, "without --kernel the right built-in kernels are checked")
         })?;
         return Ok(Box::new(InProcess::new(kernel)));
     }
-    let version = env!("CARGO_PKG_VERSION");
-    Ok(Box::new(InProcess::union("built-in kernels", version, kernel::builtin())))
+    match kernel::builtin().first() {
+        Some(kernel) => Ok(Box::new(InProcess::new(*kernel))),
+        None => Err(stop("there is no built-in kernel")),
+    }
 }
 
 fn eprintln_unless_broken(line: &str) {

@@ -2,10 +2,8 @@
 
 use super::{HOLDS, Stop, stop};
 use crate::case::Case;
-use crate::format::Format;
-use crate::judge::Summation;
 use crate::kernel::Support;
-use crate::loss::{LOSSES, Params};
+use crate::loss::LOSSES;
 use crate::oracle::{self, Bounds};
 use crate::subject::lines::{LINE_LIMIT, Line, read_line};
 use crate::subject::protocol::{Hello, Request, VERSION, id_of, output_tensor};
@@ -101,25 +99,10 @@ fn greeting(line: &[u8]) -> Option<String> {
 }
 
 fn hello() -> Hello {
-    let support = |spec: &crate::loss::Spec| Support {
-        loss: spec.id.to_owned(),
-        formats: Format::ALL.to_vec(),
-        gradients: spec.differentiable().map(str::to_owned).collect(),
-        optional_inputs: spec
-            .inputs
-            .iter()
-            .filter(|input| input.optional)
-            .map(|i| i.name.to_owned())
-            .collect(),
-        params: Params::default(),
-        compute: None,
-        flush_to_zero: false,
-        summation: Summation::default(),
-    };
     Hello {
         name: "lossproof".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        supports: LOSSES.iter().map(|entry| support(entry.spec())).collect(),
+        supports: LOSSES.iter().map(|entry| Support::everything(entry.spec().id)).collect(),
         unknown_losses: Vec::new(),
     }
 }

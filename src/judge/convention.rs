@@ -1,18 +1,18 @@
 //! STAND-IN (front): conventions, until the judge branch is merged.
 
-use crate::case::Case;
+use super::Case;
 use crate::loss::ParamValue;
 
 /// A declaration that a subject could make.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Declaration {
-    pub param: String,
-    pub value: ParamValue,
+    /// The parameters with the values that would have to be declared.
+    pub params: Vec<(&'static str, ParamValue)>,
 }
 
 impl std::fmt::Display for Declaration {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}={}", self.param, self.value)
+        self.params.iter().try_for_each(|(name, value)| write!(f, "\"{name}\": {value}"))
     }
 }
 
@@ -26,7 +26,7 @@ pub fn alternatives(case: &Case) -> Vec<(Declaration, Case)> {
             if *case.params.get(param.name) != value {
                 let mut other = case.clone();
                 other.params.set(param.name, value.clone());
-                all.push((Declaration { param: param.name.into(), value }, other));
+                all.push((Declaration { params: vec![(param.name, value)] }, other));
             }
         }
     }

@@ -1,7 +1,10 @@
 //! The judge: outputs and truth in, verdict out. It knows neither MPFR nor the graph.
 
-pub mod convention;
-pub mod vacuity;
+mod convention;
+mod vacuity;
+
+pub use convention::{Declaration, alternatives};
+pub use vacuity::{Trivial, Vacuity};
 
 use crate::case::{Case, Tensors};
 use crate::format::Format;

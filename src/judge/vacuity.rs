@@ -1,48 +1,58 @@
-//! STAND-IN (front): vacuity in its simplest form, until the judge branch is merged. What `check::cells` needs of the real
-//! one: a tally for each cell that is fed with cases, and the trivial kernels that would hold the cell.
+//! STAND-IN (front): vacuity in its simplest form, until the judge branch is merged.
 
-use super::{Level, Machine};
-use crate::case::Case;
+use super::{Case, Level, Machine};
 use crate::truth::{Truth, Verified};
 
-/// The trivial kernels that hold what was added so far.
-#[derive(Clone, Debug)]
-pub struct Tally {
-    zeros: bool,
-    ones: bool,
+/// A kernel that computes nothing.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Trivial {
+    /// 0 everywhere.
+    Zeros,
+    /// The gradient for an upstream of ones.
+    IgnoresUpstream,
 }
 
-impl Tally {
-    pub fn new() -> Tally {
-        Tally { zeros: true, ones: true }
+impl Trivial {
+    /// In words, for reports: "a kernel that …".
+    pub fn describe(self) -> &'static str {
+        "returns zeros"
     }
+}
 
-    /// Judges the trivial kernels on one output of a case.
-    pub fn add(
+/// What the elements of a cell said of the trivial kernels.
+#[derive(Copy, Clone, Debug, Default)]
+pub struct Vacuity {
+    convicted: bool,
+    counted: bool,
+}
+
+impl Vacuity {
+    /// Lets the trivial kernels answer one output of a case.
+    pub fn observe(
         &mut self,
         _case: &Case,
         verified: &Verified,
+        _ones: Option<&Verified>,
         output: usize,
         _machine: &Machine,
         _demanded: Level,
     ) {
-        for (truth, budget) in
-            verified.outputs[output].elements.iter().zip(&verified.tolerances[output].budget)
-        {
-            if let Truth::Proved(y) = truth {
-                let far = |x: f64| y.to_f64() != x && (y.to_f64() - x).abs() > *budget;
-                self.zeros &= !far(0.0);
-                self.ones &= !far(1.0);
+        for (y, budget) in verified.outputs[output].elements.iter().zip(&verified.tolerances[output].budget) {
+            if let Truth::Proved(y) = y {
+                self.convicted |= y.to_f64().abs() > *budget;
+                self.counted |= y.mantissa != 0;
             }
         }
     }
 
-    /// The names of the trivial kernels that hold everything that was added.
-    pub fn holding(&self) -> Vec<&'static str> {
-        [("zeros", self.zeros), ("ones", self.ones)]
-            .iter()
-            .filter(|(_, holds)| *holds)
-            .map(|(n, _)| *n)
-            .collect()
+    /// Adds what was seen elsewhere.
+    pub fn merge(&mut self, other: &Vacuity) {
+        self.convicted |= other.convicted;
+        self.counted |= other.counted;
+    }
+
+    /// The first trivial kernel that holds what was seen.
+    pub fn held_by(&self) -> Option<Trivial> {
+        (self.counted && !self.convicted).then_some(Trivial::Zeros)
     }
 }

@@ -17,7 +17,7 @@ pub enum KernelError {
 }
 
 /// What a subject takes of one loss, as an adapter's hello says it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Support {
     /// The loss's id.
     pub loss: String,
@@ -26,14 +26,19 @@ pub struct Support {
     /// The inputs by which it differentiates.
     pub gradients: Vec<String>,
     /// The optional inputs that it takes.
+    #[serde(default)]
     pub optional_inputs: Vec<String>,
     /// Parameters that it cannot vary, its conventions among them.
+    #[serde(default)]
     pub params: Params,
     /// The format in which it computes, where it is not the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compute: Option<Format>,
     /// Whether it takes subnormals for 0.
+    #[serde(default)]
     pub flush_to_zero: bool,
     /// How it sums.
+    #[serde(default)]
     pub summation: Summation,
 }
 
@@ -61,21 +66,34 @@ pub trait Kernel: Sync {
     }
 }
 
-// STAND-IN (front): the kernels branch replaces everything below.
+// STAND-IN (front): the kernels branch replaces this file.
 
-/// The built-in kernels.
-pub fn builtin() -> Vec<&'static dyn Kernel> {
-    vec![&stand_in::Plain]
+impl Support {
+    /// The whole of a loss.
+    pub fn everything(id: &str) -> Support {
+        let spec = crate::loss::find(id).map(|entry| entry.spec());
+        let optional = spec.into_iter().flat_map(|spec| spec.inputs).filter(|input| input.optional);
+        Support {
+            loss: id.to_owned(),
+            formats: Format::ALL.to_vec(),
+            gradients: spec.into_iter().flat_map(|spec| spec.differentiable()).map(str::to_owned).collect(),
+            optional_inputs: optional.map(|input| input.name.to_owned()).collect(),
+            params: Params::default(),
+            compute: None,
+            flush_to_zero: false,
+            summation: Summation::default(),
+        }
+    }
 }
 
-/// The kernel, mutant or twin of that name.
+/// All kernels that come with the program, the good one first.
+pub fn builtin() -> &'static [&'static dyn Kernel] {
+    &[&stand_in::Plain, &stand_in::Wrong]
+}
+
+/// The kernel of that name.
 pub fn find(name: &str) -> Option<&'static dyn Kernel> {
-    all().into_iter().find(|kernel| kernel.name() == name)
-}
-
-/// Every kernel that has a name.
-pub fn all() -> Vec<&'static dyn Kernel> {
-    vec![&stand_in::Plain, &stand_in::Wrong]
+    builtin().iter().copied().find(|kernel| kernel.name() == name)
 }
 
 pub(crate) mod stand_in;

@@ -2,8 +2,6 @@
 
 use super::{Kernel, KernelError, Support};
 use crate::case::{Case, LOSS, Tensors, gradient_name};
-use crate::format::Format;
-use crate::loss::Params;
 use crate::tensor::{Dtype, Tensor, Values};
 
 pub(super) struct Plain;
@@ -56,16 +54,7 @@ fn tensors(case: &Case) -> Result<Tensors, KernelError> {
 }
 
 fn supports() -> Vec<Support> {
-    vec![Support {
-        loss: "mse".into(),
-        formats: Format::ALL.to_vec(),
-        gradients: vec!["prediction".into(), "target".into()],
-        optional_inputs: vec!["weight".into()],
-        params: Params::default(),
-        compute: None,
-        flush_to_zero: false,
-        summation: Default::default(),
-    }]
+    vec![Support::everything("mse")]
 }
 
 impl Kernel for Plain {

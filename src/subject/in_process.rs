@@ -9,40 +9,26 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
-/// One kernel, or several that share out the catalogue.
+/// A kernel under its own name.
 pub struct InProcess<'a> {
-    name: String,
-    version: String,
-    kernels: Vec<(&'a dyn Kernel, Vec<Support>)>,
+    kernel: &'a dyn Kernel,
     supports: Vec<Support>,
 }
 
 impl<'a> InProcess<'a> {
-    /// A kernel under its own name.
+    /// The kernel as a subject.
     pub fn new(kernel: &'a dyn Kernel) -> InProcess<'a> {
-        InProcess::union(kernel.name(), kernel.version(), vec![kernel])
-    }
-
-    /// Several kernels as one subject: a case goes to the first that takes its loss and format.
-    pub fn union(name: &str, version: &str, kernels: Vec<&'a dyn Kernel>) -> InProcess<'a> {
-        let kernels: Vec<_> = kernels.into_iter().map(|kernel| (kernel, kernel.supports())).collect();
-        let supports = kernels.iter().flat_map(|(_, supports)| supports.clone()).collect();
-        InProcess { name: name.to_owned(), version: version.to_owned(), kernels, supports }
-    }
-
-    fn kernel_for(&self, case: &Case) -> Option<&'a dyn Kernel> {
-        let takes = |support: &Support| support.loss == case.loss && support.formats.contains(&case.format);
-        self.kernels.iter().find(|(_, supports)| supports.iter().any(takes)).map(|&(kernel, _)| kernel)
+        InProcess { kernel, supports: kernel.supports() }
     }
 }
 
 impl Subject for InProcess<'_> {
     fn name(&self) -> &str {
-        &self.name
+        self.kernel.name()
     }
 
     fn version(&self) -> &str {
-        &self.version
+        self.kernel.version()
     }
 
     fn supports(&self) -> &[Support] {
@@ -50,12 +36,8 @@ impl Subject for InProcess<'_> {
     }
 
     fn answer(&mut self, cases: &[Case]) -> Vec<Answer> {
-        let this = &*self;
-        let answer = |case| match this.kernel_for(case) {
-            Some(kernel) => run(kernel, case),
-            None => Answer::Unsupported(format!("no {} in {}", case.loss, case.format.name())),
-        };
-        cases.par_iter().map(answer).collect()
+        let kernel = self.kernel;
+        cases.par_iter().map(|case| run(kernel, case)).collect()
     }
 }
 
@@ -116,27 +98,18 @@ mod tests {
         }
 
         fn supports(&self) -> Vec<Support> {
-            vec![Support {
-                loss: "mse".into(),
-                formats: vec![Format::F32],
-                gradients: vec![],
-                optional_inputs: vec![],
-                params: Params::default(),
-                compute: None,
-                flush_to_zero: false,
-                summation: Default::default(),
-            }]
+            vec![Support { formats: vec![Format::F32], ..Support::everything("mse") }]
         }
     }
 
     #[test]
     fn a_panic_is_a_crash_of_its_case_alone() {
-        let case = |loss: &str, format, x| {
-            let tensor = Tensor::full(format, &[1], x);
+        let case = |x| {
+            let tensor = Tensor::full(Format::F32, &[1], x);
             let inputs = [("prediction".to_owned(), tensor.clone()), ("target".to_owned(), tensor)];
-            Case::new(loss, format, Params::default(), inputs.into()).unwrap()
+            Case::new("mse", Format::F32, Params::default(), inputs.into()).unwrap()
         };
-        let cases: Vec<Case> = (0..4).map(|x| case("mse", Format::F32, f64::from(x))).collect();
+        let cases: Vec<Case> = (0..4).map(|x| case(f64::from(x))).collect();
         let answers = InProcess::new(&Odd).answer(&cases);
         let failed = |reason: &str| Answer::Failed { fault: Fault::Crash, reason: reason.to_owned() };
         assert_eq!(answers[0], failed("panicked: no zeros"));

@@ -3,7 +3,7 @@
 use super::Answer;
 use crate::case::{Case, CaseError, Tensors};
 use crate::format::Format;
-use crate::judge::{Fault, Summation};
+use crate::judge::Fault;
 use crate::kernel::Support;
 use crate::loss::{self, Params};
 use crate::tensor::{Dtype, Tensor, Values};
@@ -38,29 +38,7 @@ struct RawHello {
     name: String,
     #[serde(default)]
     version: String,
-    supports: Vec<RawSupport>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct RawSupport {
-    loss: String,
-    formats: Vec<Format>,
-    #[serde(default)]
-    gradients: Vec<String>,
-    #[serde(default)]
-    optional_inputs: Vec<String>,
-    #[serde(default)]
-    params: Params,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    compute: Option<Format>,
-    #[serde(default, skip_serializing_if = "is_default")]
-    flush_to_zero: bool,
-    #[serde(default, skip_serializing_if = "is_default")]
-    summation: Summation,
-}
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
+    supports: Vec<Support>,
 }
 
 impl Hello {
@@ -71,12 +49,12 @@ impl Hello {
             return Err(format!("it speaks protocol version {}, this is version {VERSION}", raw.lossproof));
         }
         let (mut supports, mut unknown_losses) = (Vec::new(), Vec::new());
-        for raw in raw.supports {
-            if loss::find(&raw.loss).is_none() {
-                unknown_losses.push(raw.loss);
-                continue;
+        for support in raw.supports {
+            if loss::find(&support.loss).is_none() {
+                unknown_losses.push(support.loss);
+            } else {
+                supports.push(checked(support)?);
             }
-            supports.push(raw.checked()?);
         }
         let name = if raw.name.is_empty() { "adapter".to_owned() } else { raw.name };
         Ok(Hello { name, version: raw.version, supports, unknown_losses })
@@ -84,47 +62,28 @@ impl Hello {
 
     /// As one line, with its end.
     pub fn to_line(&self) -> String {
-        let supports = self.supports.iter().map(|support| RawSupport {
-            loss: support.loss.clone(),
-            formats: support.formats.clone(),
-            gradients: support.gradients.clone(),
-            optional_inputs: support.optional_inputs.clone(),
-            params: support.params.clone(),
-            compute: support.compute,
-            flush_to_zero: support.flush_to_zero,
-            summation: support.summation,
-        });
-        let (name, version) = (self.name.clone(), self.version.clone());
-        line(&RawHello { lossproof: VERSION, name, version, supports: supports.collect() })
+        let (name, version, supports) = (self.name.clone(), self.version.clone(), self.supports.clone());
+        line(&RawHello { lossproof: VERSION, name, version, supports })
     }
 }
 
-impl RawSupport {
-    /// With every name held against the catalogue, and the pinned parameters against their kinds.
-    fn checked(self) -> Result<Support, String> {
-        let loss = self.loss;
-        let spec = loss::find(&loss).ok_or_else(|| format!("no loss `{loss}`"))?.spec();
-        if let Some(name) = self.gradients.iter().find(|name| !spec.differentiable().any(|d| d == **name)) {
-            return Err(format!("{loss} has no gradient by `{name}`"));
-        }
-        let optional = |name: &String| spec.input(name).is_some_and(|input| input.optional);
-        if let Some(name) = self.optional_inputs.iter().find(|name| !optional(name)) {
-            return Err(format!("{loss} has no optional input `{name}`"));
-        }
-        let complete = self.params.complete(spec).map_err(|error| error.to_string())?;
-        // Pinned values in the form that the kinds write: 2 where 2.0 was given.
-        let pinned = self.params.0.keys().map(|name| (name.clone(), complete.get(name).clone())).collect();
-        Ok(Support {
-            loss,
-            formats: self.formats,
-            gradients: self.gradients,
-            optional_inputs: self.optional_inputs,
-            params: Params(pinned),
-            compute: self.compute,
-            flush_to_zero: self.flush_to_zero,
-            summation: self.summation,
-        })
+/// With every name held against the catalogue, and the pinned parameters in the form that their kinds write: 2.0 where
+/// 2 was given.
+fn checked(mut support: Support) -> Result<Support, String> {
+    let loss = &support.loss;
+    let spec = loss::find(loss).ok_or_else(|| format!("no loss `{loss}`"))?.spec();
+    if let Some(name) = support.gradients.iter().find(|name| !spec.differentiable().any(|d| d == **name)) {
+        return Err(format!("{loss} has no gradient by `{name}`"));
     }
+    let optional = |name: &String| spec.input(name).is_some_and(|input| input.optional);
+    if let Some(name) = support.optional_inputs.iter().find(|name| !optional(name)) {
+        return Err(format!("{loss} has no optional input `{name}`"));
+    }
+    let complete = support.params.complete(spec).map_err(|error| error.to_string())?;
+    for (name, value) in &mut support.params.0 {
+        *value = complete.get(name).clone();
+    }
+    Ok(support)
 }
 
 /// A request as it is written.
