@@ -47,6 +47,7 @@ impl Cells {
                 held: None,
                 vacuous: false,
                 undecided: 0,
+                unbounded: 0,
                 levels: BTreeMap::new(),
                 max_ulp: 0.0,
                 max_budget_ratio: 0.0,
@@ -69,8 +70,9 @@ impl Cells {
         let gathered = self.at(&verdict.name, regime, demanded);
         let cell = &mut gathered.cell;
         cell.cases += 1;
-        cell.elements += verdict.undecided + verdict.levels.values().sum::<usize>();
+        cell.elements += verdict.undecided + verdict.unbounded + verdict.levels.values().sum::<usize>();
         cell.undecided += verdict.undecided;
+        cell.unbounded += verdict.unbounded;
         cell.max_ulp = cell.max_ulp.max(verdict.max_ulp);
         cell.max_budget_ratio = cell.max_budget_ratio.max(verdict.max_budget_ratio);
         for (&level, count) in &verdict.levels {
@@ -108,6 +110,7 @@ impl Cells {
             levels: BTreeMap::new(),
             faults: [(fault, 1)].into(),
             undecided: 0,
+            unbounded: 0,
             max_ulp: 0.0,
             max_budget_ratio: 0.0,
             worst: None,

@@ -127,6 +127,9 @@ pub struct OutputVerdict {
     pub faults: BTreeMap<Fault, usize>,
     /// Elements without a proved truth.
     pub undecided: usize,
+    /// Elements whose budget is infinite and that need one: neither passed nor failed, and in no level. A bug of the
+    /// definition, to be reported as one.
+    pub unbounded: usize,
     /// The largest error in ulp of the truth.
     pub max_ulp: f64,
     /// The largest error as a part of the budget.
@@ -158,6 +161,7 @@ pub fn judge(
             levels: BTreeMap::new(),
             faults: BTreeMap::new(),
             undecided: 0,
+            unbounded: 0,
             max_ulp: 0.0,
             max_budget_ratio: 0.0,
             worst: None,

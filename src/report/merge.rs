@@ -90,6 +90,7 @@ fn add_cell(cells: &mut BTreeMap<(String, Format, String, Regime), Cell>, cell: 
             sum.cases += cell.cases;
             sum.elements += cell.elements;
             sum.undecided += cell.undecided;
+            sum.unbounded += cell.unbounded;
             sum.vacuous &= cell.vacuous;
             sum.level = sum.level.max(cell.level);
             sum.max_ulp = sum.max_ulp.max(cell.max_ulp);

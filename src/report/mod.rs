@@ -107,6 +107,9 @@ pub struct Cell {
     pub vacuous: bool,
     /// Elements without a proved truth.
     pub undecided: usize,
+    /// Elements whose budget is infinite: a bug of the definition, never a pass.
+    #[serde(default)]
+    pub unbounded: usize,
     /// How many elements reached which level.
     pub levels: BTreeMap<Level, usize>,
     /// The largest error in ulp of the truth.
@@ -189,7 +192,8 @@ impl Cell {
             match self.level {
                 _ if structural => Some(false),
                 Some(level) if level > demanded => Some(false),
-                _ if self.vacuous || self.undecided > 0 && self.undecided == self.elements => None,
+                _ if self.vacuous || self.unbounded > 0 => None,
+                None if self.undecided > 0 => None,
                 _ => Some(true),
             }
         });

@@ -266,6 +266,12 @@ fn remarks(report: &Report, palette: &dyn Palette) -> String {
         let count = report.summary.undecided;
         remark(format!("{word}: {count} elements reached the precision cap; they neither pass nor fail"));
     }
+    for cell in report.cells.iter().filter(|cell| cell.unbounded > 0) {
+        let word = palette.paint(Tone::Doubtful, "no budget");
+        let (format, regime, count) = (cell.format.name(), cell.regime.name(), cell.unbounded);
+        let output = format!("{} {format} {} in {regime}", cell.loss, cell.output);
+        remark(format!("{word}: {count} elements of {output}; this is a bug of the loss's definition"));
+    }
     for entry in &report.unsupported {
         let (loss, format) = (&entry.loss, entry.format.name());
         remark(format!("unsupported: {} cases of {loss} {format}: {}", entry.cases, entry.reason));
