@@ -117,7 +117,7 @@ impl<S: Storage> TripletMargin<'_, S> {
             if self.swap {
                 swapped.measure(positive, negative, &self.norm, norm);
             }
-            let swaps = self.swap && (swapped.value.is_below(far.value) || swapped.value.is_nan());
+            let swaps = self.swap && swapped.value.is_below(far.value);
             let beyond = if swaps { &mut swapped } else { &mut far };
             let gap = near.value - beyond.value + margin;
             let active = gap.is_positive();

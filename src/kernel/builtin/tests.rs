@@ -305,6 +305,15 @@ fn the_tail_of_a_dominant_class_is_kept() {
     faithful(Format::F32, values(&got, "loss")[0], 0.12692801104297263, 0.0, "offset");
 }
 
+/// Where the smoothing is next to nothing, 1 − softmax and the target's missing part are what the gradient is made of.
+#[test]
+fn a_little_smoothing_is_not_lost() {
+    let case = rows(Params::default().with("label_smoothing", 1e-12), 2, &[40.0, 0.0], &[0]);
+    let got = answer(&case);
+    // 1e-12/2 − σ(−40)
+    faithful(Format::F32, values(&got, "grad.logits")[0], 5e-13 - sigmoid(-40.0), 0.0, "peak");
+}
+
 #[test]
 fn minus_infinity_is_a_legal_logit() {
     let none = Params::default().with("reduction", "none");
