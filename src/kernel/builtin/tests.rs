@@ -308,10 +308,18 @@ fn the_tail_of_a_dominant_class_is_kept() {
 /// Where the smoothing is next to nothing, 1 − softmax and the target's missing part are what the gradient is made of.
 #[test]
 fn a_little_smoothing_is_not_lost() {
-    let case = rows(Params::default().with("label_smoothing", 1e-12), 2, &[40.0, 0.0], &[0]);
-    let got = answer(&case);
-    // 1e-12/2 − σ(−40)
-    faithful(Format::F32, values(&got, "grad.logits")[0], 5e-13 - sigmoid(-40.0), 0.0, "peak");
+    let (epsilon, weight) = (3e-9, floats(Format::F32, &[3], &[1.3, 0.7, 1.9]));
+    let inputs = [
+        ("logits", floats(Format::F32, &[1, 3], &[40.0, 0.0, 0.3])),
+        ("target", Tensor::i64(&[1], vec![0])),
+        ("class_weight", weight.clone()),
+    ];
+    let params = Params::default().with("label_smoothing", epsilon).with("reduction", "sum");
+    let got = answer(&case("cross_entropy", Format::F32, params, &inputs));
+    let w = weight.floats();
+    let missing = epsilon / 3.0 * (w[1] + w[2]);
+    let others = (-40f64).exp() + (0.3 - 40f64).exp();
+    faithful(Format::F32, values(&got, "grad.logits")[0], missing - w[0] * others, 0.0, "peak");
 }
 
 #[test]
