@@ -25,18 +25,22 @@ fn the_tail_of_a_dominant_class_is_kept() {
 /// Where the smoothing is next to nothing, 1 − softmax and the target's missing part are what the gradient is made of.
 #[test]
 fn a_little_smoothing_is_not_lost() {
-    let (epsilon, weight) = (3e-9, floats(Format::F32, &[3], &[1.3, 0.7, 1.9]));
-    let inputs = [
-        ("logits", floats(Format::F32, &[1, 3], &[40.0, 0.0, 0.3])),
-        ("target", Tensor::i64(&[1], vec![0])),
-        ("class_weight", weight.clone()),
-    ];
-    let params = Params::default().with("label_smoothing", epsilon).with("reduction", "sum");
-    let got = answer(&case("cross_entropy", Format::F32, params, &inputs));
-    let w = weight.floats();
-    let missing = epsilon / 3.0 * (w[1] + w[2]);
-    let others = (-40f64).exp() + (0.3 - 40f64).exp();
-    faithful(Format::F32, values(&got, "grad.logits")[0], missing - w[0] * others, 0.0, "peak");
+    let mut random = Random::new(15);
+    for _ in 0..50 {
+        let epsilon = f64::from(random.uniform(1e-10, 1e-9));
+        let weight = draw(&mut random, Format::F32, &[3], 0.5, 2.0);
+        let inputs = [
+            ("logits", floats(Format::F32, &[1, 3], &[40.0, 0.0, 0.5])),
+            ("target", Tensor::i64(&[1], vec![0])),
+            ("class_weight", weight.clone()),
+        ];
+        let params = Params::default().with("label_smoothing", epsilon).with("reduction", "sum");
+        let got = answer(&case("cross_entropy", Format::F32, params, &inputs));
+        let w = weight.floats();
+        let missing = epsilon / 3.0 * (w[1] + w[2]);
+        let others = (-40f64).exp() + (-39.5f64).exp();
+        faithful(Format::F32, values(&got, "grad.logits")[0], missing - w[0] * others, 0.0, "peak");
+    }
 }
 
 #[test]
