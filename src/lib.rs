@@ -18,6 +18,8 @@ pub mod report;
 pub mod subject;
 pub mod tensor;
 pub mod truth;
+#[cfg(feature = "oracle")]
+pub mod witness;
 
 #[cfg(feature = "oracle")]
 pub use check::check;

@@ -1,59 +1,215 @@
-//! The oracle: case → truth.
+//! The oracle: case → truth. The graph runs over balls at 96 bits, then at twice as many, and so on, each time for the
+//! elements alone that are not fixed yet, until every one is proved.
 
-use crate::case::{Case, CaseError};
+use crate::arithmetic::ball::{Ball, Place};
+use crate::arithmetic::evaluate::Evaluation;
+use crate::arithmetic::value::{Effort, Value};
+use crate::arithmetic::working;
+use crate::case::{Case, CaseError, program::Program};
+use crate::format::{Canonical, Format};
 use crate::judge::Machine;
-use crate::truth::{OutputTruth, Verified};
+use crate::truth::{OutputTruth, Truth, Verified};
+use rug::Float;
+use rug::float::Round;
 
-// STAND-IN (front): mse in f64, everything else undecided.
+/// The first precision in bits.
+pub const FIRST_PRECISION: u32 = 96;
+/// The last precision: what is open then is undecided.
+pub const LAST_PRECISION: u32 = 1 << 14;
+/// Significant decimal digits of printed bounds.
+pub const DECIMAL_DIGITS: usize = 45;
+/// Relative width, in bits, that balls must have before bounds of so many digits are printed.
+const DECIMAL_BITS: i64 = 160;
+
+/// What proving cost.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Evaluations of single elements of nodes; a reduction counts its terms.
+    pub evaluations: u64,
+    /// The highest precision that was needed.
+    pub bits: u32,
+}
 
 /// The truth of each output of a checked case, the loss first.
+///
+/// Errors: where the case's loss is unknown.
 pub fn prove(case: &Case) -> Result<Vec<OutputTruth>, CaseError> {
-    let undecided = |(name, shape): (String, Vec<usize>)| {
-        let elements = vec![crate::truth::Truth::Undecided { bits: 0 }; shape.iter().product()];
-        OutputTruth { name, shape, elements }
-    };
-    let Ok(outputs) = crate::kernel::stand_in::mse(case) else {
-        return Ok(case.outputs().into_iter().map(undecided).collect());
-    };
-    let truth = |y: f64| match y {
-        y if y.is_nan() => crate::truth::Truth::Undefined,
-        y if y.is_infinite() => crate::truth::Truth::Infinite { negative: y < 0.0 },
-        y => crate::truth::Truth::Proved(crate::format::Canonical::from_f64(y, case.format)),
-    };
-    let output = |(name, shape, values): (String, Vec<usize>, Vec<f64>)| OutputTruth {
-        name,
-        shape,
-        elements: values.into_iter().map(truth).collect(),
-    };
-    Ok(outputs.into_iter().map(output).collect())
+    let program = Program::of(case)?;
+    Ok(prove_program(&program, case).0)
 }
 
 /// The truth with the tolerance that belongs to it under a machine model.
+///
+/// Errors: where the case's loss is unknown.
 pub fn verify(case: &Case, machine: &Machine) -> Result<Verified, CaseError> {
-    let outputs = prove(case)?;
-    let tolerances = outputs.iter().map(|output| {
-        let budget = output.elements.iter().map(|y| {
-            let y = y.value(crate::format::Format::F64);
-            if y.is_finite() { 8.0 * machine.compute.unit_roundoff() * y.abs() } else { 0.0 }
-        });
-        let budget: Vec<f64> = budget.collect();
-        crate::truth::Tolerance { backward: budget.clone(), budget, longest_sum: 1 }
-    });
-    Ok(Verified { tolerances: tolerances.collect(), outputs, overflows_on_the_way: false })
+    let program = Program::of(case)?;
+    let (outputs, _) = prove_program(&program, case);
+    let (tolerances, overflows_on_the_way) = working::tolerances(&program, case, machine);
+    Ok(Verified { outputs, tolerances, overflows_on_the_way })
 }
 
-/// Outward-rounded decimal bounds of an element, at least 40 significant digits each.
+/// The truth of a traced case, with what it cost.
+pub fn prove_program(program: &Program, case: &Case) -> (Vec<OutputTruth>, Cost) {
+    let (outputs, cost) =
+        settle(program, case, FIRST_PRECISION, |value, effort| settled(value, case.format, effort));
+    let truths = outputs.into_iter().map(|(name, shape, elements)| OutputTruth { name, shape, elements });
+    (truths.collect(), cost)
+}
+
+/// Outward-rounded decimal bounds of an element, at least 40 significant digits each; `None` where there is no value.
 pub type Bounds = Option<(String, String)>;
 
-/// The truth and decimal bounds of every element of each output; `None` where the kind is undefined.
+/// The truth and decimal bounds of every element of each output.
+///
+/// Errors: where the case's loss is unknown.
 pub fn prove_with_bounds(case: &Case) -> Result<Vec<(OutputTruth, Vec<Bounds>)>, CaseError> {
-    let with_bounds = |output: OutputTruth| {
-        let bounds = output.elements.iter().map(|y| {
-            let text = format!("{:?}", y.value(crate::format::Format::F64));
-            (y.kind() != "undefined").then(|| (text.clone(), text))
-        });
-        let bounds = bounds.collect();
-        (output, bounds)
+    let program = Program::of(case)?;
+    // The first precision never shows so many digits.
+    let (outputs, _) = settle(&program, case, 2 * FIRST_PRECISION, |value, effort| {
+        let truth = settled(value, case.format, effort)?;
+        (effort.last || narrow(value)).then(|| (truth, bounds(value, &truth)))
+    });
+    let split = outputs.into_iter().map(|(name, shape, elements)| {
+        let (elements, bounds) = elements.into_iter().unzip();
+        (OutputTruth { name, shape, elements }, bounds)
+    });
+    Ok(split.collect())
+}
+
+type Settled<T> = Vec<(String, Vec<usize>, Vec<T>)>;
+
+/// Raises the precision until `settle` answers for every element; at the last precision it must.
+fn settle<T>(
+    program: &Program,
+    case: &Case,
+    first: u32,
+    settle: impl Fn(&Value, Effort) -> Option<T>,
+) -> (Settled<T>, Cost) {
+    let nodes = program.graph.nodes();
+    let lengths = program.outputs.iter().map(|&(_, id)| nodes[id].len());
+    let mut answers: Vec<Vec<Option<T>>> = lengths.map(|n| (0..n).map(|_| None).collect()).collect();
+    let mut cost = Cost::default();
+    let mut prec = first;
+    loop {
+        let open = |answers: &Vec<Option<T>>| {
+            answers.iter().enumerate().filter(|(_, answer)| answer.is_none()).map(|(at, _)| at).collect()
+        };
+        let wanted: Vec<Vec<usize>> = answers.iter().map(open).collect();
+        if wanted.iter().all(Vec::is_empty) {
+            break;
+        }
+        let effort = Effort { prec, last: prec >= LAST_PRECISION };
+        let evaluation = Evaluation::run(program, case, effort, &wanted);
+        cost = Cost { evaluations: cost.evaluations + evaluation.evaluations, bits: prec };
+        for (output, elements) in wanted.iter().enumerate() {
+            for &element in elements {
+                let answer = settle(evaluation.output(output, element), Effort { last: false, ..effort });
+                let exactly = || settle(&evaluation.exactly(output, element)?, effort);
+                let at_last = || settle(evaluation.output(output, element), effort);
+                answers[output][element] =
+                    answer.or_else(exactly).or_else(|| effort.last.then(at_last).flatten());
+            }
+        }
+        if effort.last {
+            break;
+        }
+        prec = (prec * 2).min(LAST_PRECISION);
+    }
+    let outputs = program.outputs.iter().zip(answers).map(|((name, id), answers)| {
+        let answers =
+            answers.into_iter().map(|answer| answer.expect("the last precision settles everything"));
+        (name.clone(), nodes[*id].shape.clone(), answers.collect())
+    });
+    (outputs.collect(), cost)
+}
+
+/// The truth that a value fixes; at the last precision always one.
+fn settled(value: &Value, format: Format, effort: Effort) -> Option<Truth> {
+    let undecided = effort.last.then_some(Truth::Undecided { bits: effort.prec });
+    match value {
+        Value::Point(ball) => match ball {
+            Ball::Undefined => Some(Truth::Undefined),
+            Ball::Infinite(negative) => Some(Truth::Infinite { negative: *negative }),
+            _ => match number(ball, format, effort.last) {
+                Some(y) if y.round(format).is_infinite() => Some(Truth::Overflow(y)),
+                Some(y) => Some(Truth::Proved(y)),
+                None => undecided,
+            },
+        },
+        Value::Set(_) => {
+            let (low, high) = value.ends(effort.prec);
+            match (number(&low, format, effort.last), number(&high, format, effort.last)) {
+                (Some(low), Some(high)) => Some(Truth::Set(low, high)),
+                _ if matches!(low, Ball::Undefined) || matches!(high, Ball::Undefined) => {
+                    Some(Truth::Undefined)
+                }
+                _ => undecided,
+            }
+        }
+    }
+}
+
+/// The canonical number that a ball fixes. At the last precision a ball inside (−η/2, η/2) is a zero that is not exact.
+fn number(ball: &Ball, format: Format, last: bool) -> Option<Canonical> {
+    if let Ball::Huge(negative) = ball {
+        // Beyond every format; the exponent only says "huge", the same from every precision.
+        let mantissa = if *negative { -1 } else { 1 };
+        return Some(Canonical { mantissa, exponent: 1 << 29, exact: false });
+    }
+    let zero = || Canonical { mantissa: 0, exponent: 0, exact: false };
+    ball.canonical(format).or_else(|| (last && ball.rounds_to_zero(format)).then(zero))
+}
+
+/// Whether a value is known to so many digits that its decimal bounds show at least 40.
+fn narrow(value: &Value) -> bool {
+    let narrow = |ball: &Ball| match ball {
+        Ball::Finite { mid, rad, .. } => {
+            rad.is_zero()
+                || mid.get_exp().is_none()
+                || rad.bound_exponent() < i64::from(mid.get_exp().unwrap_or(0)) - DECIMAL_BITS
+        }
+        _ => true,
     };
-    Ok(prove(case)?.into_iter().map(with_bounds).collect())
+    let (low, high) = value.ends(DECIMAL_BITS as u32);
+    narrow(&low) && narrow(&high)
+}
+
+fn bounds(value: &Value, truth: &Truth) -> Bounds {
+    let infinite = |negative: bool| if negative { "-inf" } else { "inf" }.to_owned();
+    match truth {
+        Truth::Undefined => None,
+        Truth::Infinite { negative } => Some((infinite(*negative), infinite(*negative))),
+        _ => {
+            let (low, high) = value.ends(LAST_PRECISION);
+            let low = match low.ends(DECIMAL_BITS as u32) {
+                Some((low, _)) => decimal(&low, Round::Down),
+                None => {
+                    if low.place() == Place::Positive {
+                        "0".to_owned()
+                    } else {
+                        infinite(true)
+                    }
+                }
+            };
+            let high = match high.ends(DECIMAL_BITS as u32) {
+                Some((_, high)) => decimal(&high, Round::Up),
+                None => {
+                    if high.place() == Place::Negative {
+                        "0".to_owned()
+                    } else {
+                        infinite(false)
+                    }
+                }
+            };
+            Some((low, high))
+        }
+    }
+}
+
+/// Decimal text rounded in that direction; the number itself where so many digits hold it.
+fn decimal(x: &Float, round: Round) -> String {
+    if x.is_zero() {
+        return "0".to_owned();
+    }
+    x.to_string_radix_round(10, Some(DECIMAL_DIGITS), round)
 }

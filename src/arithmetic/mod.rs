@@ -1,3 +1,15 @@
-//! Interpreters of graphs.
+//! Interpreters of graphs: balls over MPFR, which prove; and working precision, which says what a kernel may lose.
+//!
+//! They know nothing of losses.
 
+pub mod ball;
+pub mod elementary;
+pub mod evaluate;
+mod monomial;
+pub mod radius;
+mod rows;
+pub mod value;
 pub mod working;
+
+// Significands are read limb by limb, which takes 64-bit limbs.
+const _: () = assert!(rug::float::prec_max() > 0 && size_of::<gmp_mpfr_sys::gmp::limb_t>() == 8);

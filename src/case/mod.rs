@@ -6,6 +6,11 @@ pub mod program;
 pub mod regime;
 pub mod shrink;
 
+#[cfg(feature = "proptest")]
+pub mod proptest;
+#[cfg(feature = "quickcheck")]
+pub mod quickcheck;
+
 use crate::format::Format;
 use crate::loss::{self, DomainError, LossEntry, ParamError, Params, Unreduced};
 use crate::tensor::{Dtype, Tensor};

@@ -1,14 +1,19 @@
 //! The judge: outputs and truth in, verdict out. It knows neither MPFR nor the graph.
 
 mod convention;
+mod element;
+#[cfg(test)]
+mod tests;
 mod vacuity;
 
 pub use convention::{Declaration, alternatives};
 pub use vacuity::{Trivial, Vacuity};
 
-use crate::case::{Case, Tensors};
+use crate::case::{Case, LOSS, Tensors};
 use crate::format::Format;
-use crate::truth::Verified;
+use crate::tensor::{Dtype, Tensor, unravel};
+use crate::truth::{OutputTruth, Tolerance, Verified};
+use element::{Judge, Outcome};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -117,7 +122,7 @@ pub struct Element {
 }
 
 /// The verdict on one output of one case.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OutputVerdict {
     /// `loss` or `grad.<input>`.
     pub name: String,
@@ -146,71 +151,99 @@ impl OutputVerdict {
 }
 
 /// Judges a kernel's outputs for a case, output by output, in the order of `verified.outputs`. `demanded` is the level
-/// whose miss makes the fault `inaccurate`.
+/// whose miss makes a fault; a broken element always has one.
+///
+/// Special cases:
+/// - an output that is missing, or of another dtype or shape: `shape_mismatch`, every element broken; a mismatch of an
+///   output without elements counts as one element
+/// - undecided truth: counted, neither passed nor failed
+/// - an infinite or missing budget: an element that is accurate without it has its level; one that is broken by NaN or
+///   infinity is; any other is counted as unbounded
+/// - an output without elements has no level
+///
+/// Total: nothing in the arguments makes it panic.
 pub fn judge(
     case: &Case,
     verified: &Verified,
     outputs: &Tensors,
-    _machine: &Machine,
+    machine: &Machine,
     demanded: Level,
 ) -> Vec<OutputVerdict> {
-    // STAND-IN (front): levels correct, stable and sane only.
-    let judge = |(truth, tolerance): (&crate::truth::OutputTruth, &crate::truth::Tolerance)| {
-        let mut verdict = OutputVerdict {
-            name: truth.name.clone(),
-            levels: BTreeMap::new(),
-            faults: BTreeMap::new(),
-            undecided: 0,
-            unbounded: 0,
-            max_ulp: 0.0,
-            max_budget_ratio: 0.0,
-            worst: None,
-        };
-        let Some(got) = outputs.get(&truth.name).filter(|got| got.shape == truth.shape) else {
-            verdict.faults.insert(Fault::ShapeMismatch, 1);
-            return verdict;
-        };
-        for (i, (y, &got)) in truth.elements.iter().zip(got.floats()).enumerate() {
-            let want = y.value(case.format);
-            if let crate::truth::Truth::Undecided { .. } = y {
+    let outputs = verified.outputs.iter().enumerate().map(|(place, truth)| {
+        let tolerance = verified.tolerances.get(place);
+        let judge = Judge::of(case, machine, demanded, &truth.name);
+        match outputs.get(&truth.name).filter(|tensor| fits(tensor, case.format, truth)) {
+            Some(tensor) => judge_output(&judge, truth, tolerance, tensor.floats()),
+            None => mismatch(&judge, truth, tolerance),
+        }
+    });
+    outputs.collect()
+}
+
+fn fits(tensor: &Tensor, format: Format, truth: &OutputTruth) -> bool {
+    tensor.dtype == Dtype::Float(format)
+        && tensor.shape == truth.shape
+        && tensor.floats().len() == truth.elements.len()
+}
+
+/// The bounds of one element; infinite where there are none.
+fn bounds(tolerance: Option<&Tolerance>, element: usize) -> (f64, f64) {
+    let get = |list: &[f64]| list.get(element).copied().filter(|b| !b.is_nan()).unwrap_or(f64::INFINITY);
+    tolerance.map_or((f64::INFINITY, f64::INFINITY), |t| (get(&t.budget), get(&t.backward)))
+}
+
+fn judge_output(
+    judge: &Judge,
+    truth: &OutputTruth,
+    tolerance: Option<&Tolerance>,
+    got: &[f64],
+) -> OutputVerdict {
+    let mut verdict = OutputVerdict { name: truth.name.clone(), ..OutputVerdict::default() };
+    let longest_sum = tolerance.map_or(1, |t| t.longest_sum);
+    let mut worst_ratio = 0.0;
+    for (i, (element, &got)) in truth.elements.iter().zip(got).enumerate() {
+        let (budget, backward) = bounds(tolerance, i);
+        let (level, ulp, ratio, fault) = match judge.element(element, got, budget, backward, longest_sum) {
+            Outcome::Undecided => {
                 verdict.undecided += 1;
                 continue;
             }
-            let budget = tolerance.budget[i];
-            let error = (got - want).abs();
-            let (level, fault) = if got == want || got.is_nan() && want.is_nan() {
-                (Level::Correct, None)
-            } else if error <= budget {
-                (Level::Stable, None)
-            } else if got.is_nan() {
-                (Level::Broken, Some(Fault::SpuriousNan))
-            } else if got * want < 0.0 {
-                (Level::Broken, Some(Fault::WrongSign))
-            } else {
-                (Level::Sane, (demanded < Level::Sane).then_some(Fault::Inaccurate))
-            };
-            *verdict.levels.entry(level).or_default() += 1;
-            if let Some(fault) = fault {
-                *verdict.faults.entry(fault).or_default() += 1;
+            Outcome::Unbounded => {
+                verdict.unbounded += 1;
+                continue;
             }
-            let ulp = if level == Level::Correct { 0.0 } else { error / case.format.ulp(want) };
-            verdict.max_ulp = verdict.max_ulp.max(ulp);
-            verdict.max_budget_ratio =
-                verdict.max_budget_ratio.max(if ulp == 0.0 { 0.0 } else { error / budget });
-            let element = Element {
-                index: crate::tensor::unravel(&truth.shape, i),
-                got,
-                want,
-                budget,
-                level,
-                ulp,
-                fault,
-            };
-            if verdict.worst.as_ref().is_none_or(|w| (w.level, w.ulp) < (level, ulp)) {
-                verdict.worst = Some(element);
-            }
+            Outcome::Judged { level, ulp, ratio, fault } => (level, ulp, ratio, fault),
+        };
+        *verdict.levels.entry(level).or_default() += 1;
+        if let Some(fault) = fault {
+            *verdict.faults.entry(fault).or_default() += 1;
         }
-        verdict
-    };
-    verified.outputs.iter().zip(&verified.tolerances).map(judge).collect()
+        verdict.max_ulp = verdict.max_ulp.max(ulp);
+        verdict.max_budget_ratio = verdict.max_budget_ratio.max(ratio);
+        if verdict.worst.as_ref().is_none_or(|w| (level, ratio, ulp) > (w.level, worst_ratio, w.ulp)) {
+            worst_ratio = ratio;
+            let (index, want) = (unravel(&truth.shape, i), element.value(judge.format));
+            verdict.worst = Some(Element { index, got, want, budget, level, ulp, fault });
+        }
+    }
+    verdict
+}
+
+fn mismatch(judge: &Judge, truth: &OutputTruth, tolerance: Option<&Tolerance>) -> OutputVerdict {
+    let mut verdict = OutputVerdict { name: truth.name.clone(), ..OutputVerdict::default() };
+    let count = truth.elements.len().max(1);
+    let fault = Some(Fault::ShapeMismatch);
+    verdict.levels.insert(Level::Broken, count);
+    verdict.faults.insert(Fault::ShapeMismatch, count);
+    (verdict.max_ulp, verdict.max_budget_ratio) = (f64::INFINITY, f64::INFINITY);
+    verdict.worst = truth.elements.first().map(|first| Element {
+        index: unravel(&truth.shape, 0),
+        got: f64::NAN,
+        want: first.value(judge.format),
+        budget: bounds(tolerance, 0).0,
+        level: Level::Broken,
+        ulp: f64::INFINITY,
+        fault,
+    });
+    verdict
 }

@@ -1,0 +1,674 @@
+//! Balls over MPFR: a midpoint and a radius that holds the true value, with the four operations, sums and comparisons.
+//!
+//! *Sound*: the true result of the true operands is inside. *Total*. Exactness comes from MPFR's ternary value alone.
+//!
+//! A ball may be *one-sided*: the number lies strictly above (or below) its midpoint. 1e20 + e^(−1e20) lies above 1e20 by
+//! less than any precision shows; its side is what fixes its rounding to odd.
+
+use super::radius::Radius;
+use crate::format::{Canonical, Format, Magnitude};
+use rug::Float;
+use rug::float::{Round, Special};
+use std::cmp::Ordering;
+
+/// An enclosure of one number.
+#[derive(Clone, Debug)]
+pub enum Ball {
+    /// A finite number within `rad` of `mid`, which is finite; `rad` is finite.
+    Finite {
+        /// The midpoint.
+        mid: Float,
+        /// The radius; 0 where the number is exactly the midpoint.
+        rad: Radius,
+        /// On which side of the midpoint the number is.
+        side: Side,
+    },
+    /// Exactly +∞, or −∞ where true.
+    Infinite(bool),
+    /// A finite number at the end of MPFR's range or beyond: above 2^(emax−1), or below −2^(emax−1) where true.
+    Huge(bool),
+    /// The mathematics has no value.
+    Undefined,
+    /// Anything, no value included.
+    Unknown,
+}
+
+use Ball::{Finite, Huge, Infinite, Undefined, Unknown};
+
+/// On which side of its midpoint a number is.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// On either, or on the midpoint itself.
+    Any,
+    /// Strictly above.
+    Above,
+    /// Strictly below.
+    Below,
+}
+
+impl Place {
+    /// The place of −x.
+    pub fn opposite(self) -> Place {
+        match self {
+            Place::Negative => Place::Positive,
+            Place::Positive => Place::Negative,
+            place => place,
+        }
+    }
+}
+
+impl Side {
+    /// The side after a change of sign.
+    fn flipped(self) -> Side {
+        match self {
+            Side::Any => Side::Any,
+            Side::Above => Side::Below,
+            Side::Below => Side::Above,
+        }
+    }
+
+    fn flipped_if(self, negative: bool) -> Side {
+        if negative { self.flipped() } else { self }
+    }
+
+    /// The side of a number that is added to a midpoint, by its sign.
+    fn of(place: Place) -> Side {
+        match place {
+            Place::Positive => Side::Above,
+            Place::Negative => Side::Below,
+            _ => Side::Any,
+        }
+    }
+}
+
+/// The side of a sum whose midpoints add exactly: both terms are exact or on the same side.
+fn joined((r, a): (Radius, Side), (s, b): (Radius, Side)) -> Side {
+    match (r.is_zero(), s.is_zero()) {
+        (true, _) => b,
+        (_, true) => a,
+        _ if a == b => a,
+        _ => Side::Any,
+    }
+}
+
+/// Where a ball lies relative to 0.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Entirely below 0.
+    Negative,
+    /// Exactly 0.
+    Zero,
+    /// Entirely above 0.
+    Positive,
+    /// Not decided.
+    Straddles,
+}
+
+impl Ball {
+    /// The exact f64; infinities are infinite, NaN is undefined.
+    pub fn from_f64(x: f64) -> Ball {
+        if x.is_nan() {
+            Undefined
+        } else if x.is_infinite() {
+            Infinite(x < 0.0)
+        } else {
+            Ball::exact(Float::with_val(53, x))
+        }
+    }
+
+    /// The exact finite number.
+    pub fn exact(mid: Float) -> Ball {
+        debug_assert!(mid.is_finite());
+        Finite { mid, rad: Radius::ZERO, side: Side::Any }
+    }
+
+    /// Exactly 0.
+    pub fn zero() -> Ball {
+        Ball::exact(Float::with_val(2, 0))
+    }
+
+    /// Exactly 1.
+    pub fn one() -> Ball {
+        Ball::exact(Float::with_val(2, 1))
+    }
+
+    /// The ball around mid; unknown where the radius is infinite.
+    pub fn around(mid: Float, rad: Radius) -> Ball {
+        Ball::sided(mid, rad, Side::Any)
+    }
+
+    /// The part of the ball around mid on one side.
+    pub fn sided(mid: Float, rad: Radius, side: Side) -> Ball {
+        debug_assert!(mid.is_finite() && (side == Side::Any || !rad.is_zero()));
+        if rad.is_infinite() { Unknown } else { Finite { mid, rad, side } }
+    }
+
+    /// The result of an operation that rounded to nearest, whose exact operands are within `propagated` of the result
+    /// that was rounded: |true − mid| ≤ propagated + ½ulp where the ternary value is not 0.
+    ///
+    /// A zero that is not exact has underflowed: |true| < 2^emin. An infinity comes from finite operands here: the
+    /// result lies beyond 2^(emax−1), unless the propagated error could bring it back, and then nothing is known.
+    pub fn rounded(result: (Float, Ordering), propagated: Radius) -> Ball {
+        Ball::rounded_on(result, propagated, Side::Any)
+    }
+
+    /// As `rounded`, where the true number lies on that side of the number that was rounded: kept if that is exact.
+    pub fn rounded_on((mid, ternary): (Float, Ordering), propagated: Radius, side: Side) -> Ball {
+        if mid.is_infinite() {
+            return if propagated.bound_exponent() < i64::from(rug::float::exp_max()) - 64 {
+                Huge(mid.is_sign_negative())
+            } else {
+                Unknown
+            };
+        }
+        if mid.is_nan() {
+            return Undefined;
+        }
+        if ternary == Ordering::Equal {
+            let side = if propagated.is_zero() { Side::Any } else { side };
+            return Ball::sided(mid, propagated, side);
+        }
+        let rad = propagated + Radius::half_ulp(&mid);
+        Ball::around(mid, rad)
+    }
+
+    /// The least ball at this precision around [low, high]; unknown where an end is not finite.
+    pub fn from_ends(low: &Float, high: &Float, prec: u32) -> Ball {
+        if !(low.is_finite() && high.is_finite()) {
+            return Unknown;
+        }
+        if low == high {
+            return Ball::rounded(Float::with_val_round(prec, low, Round::Nearest), Radius::ZERO);
+        }
+        let mid = Float::with_val(prec + 1, low + high) / 2u32;
+        if !mid.is_finite() {
+            return Unknown;
+        }
+        // Distances rounded up; the farther end bounds every point between.
+        let above = Float::with_val_round(32, high - &mid, Round::Up).0;
+        let below = Float::with_val_round(32, &mid - low, Round::Up).0;
+        Ball::around(mid, Radius::above(&above).max(Radius::above(&below)))
+    }
+
+    /// Every number of both balls.
+    pub fn hull(&self, other: &Ball, prec: u32) -> Ball {
+        match (self.ends(prec), other.ends(prec)) {
+            (Some((a, b)), Some((c, d))) => {
+                let low = if a < c { a } else { c };
+                let high = if b > d { b } else { d };
+                Ball::from_ends(&low, &high, prec)
+            }
+            _ => Unknown,
+        }
+    }
+
+    /// Ends of a finite ball, rounded outward to a few bits more than the precision.
+    pub fn ends(&self, prec: u32) -> Option<(Float, Float)> {
+        let Finite { mid, rad, side } = self else { return None };
+        if rad.is_zero() {
+            return Some((mid.clone(), mid.clone()));
+        }
+        let (rad, prec) = (rad.to_float(), prec.max(mid.prec()) + 32);
+        let low = || Float::with_val_round(prec, mid - &rad, Round::Down).0;
+        let high = || Float::with_val_round(prec, mid + &rad, Round::Up).0;
+        Some(match side {
+            Side::Any => (low(), high()),
+            Side::Above => (mid.clone(), high()),
+            Side::Below => (low(), mid.clone()),
+        })
+    }
+
+    /// Whether it is one finite number, known exactly.
+    pub fn is_exact(&self) -> bool {
+        matches!(self, Finite { rad, .. } if rad.is_zero())
+    }
+
+    /// Whether it is exactly 0.
+    pub fn is_zero(&self) -> bool {
+        self.place() == Place::Zero
+    }
+
+    /// Where it lies relative to 0. Undefined and unknown straddle.
+    pub fn place(&self) -> Place {
+        match self {
+            Infinite(negative) | Huge(negative) => {
+                if *negative {
+                    Place::Negative
+                } else {
+                    Place::Positive
+                }
+            }
+            Undefined | Unknown => Place::Straddles,
+            Finite { mid, rad, side } => {
+                let sign = mid.cmp0().unwrap_or(Ordering::Equal);
+                match (side, sign) {
+                    _ if rad.is_zero() => {
+                        return match sign {
+                            Ordering::Less => Place::Negative,
+                            Ordering::Greater => Place::Positive,
+                            Ordering::Equal => Place::Zero,
+                        };
+                    }
+                    (Side::Above, Ordering::Equal | Ordering::Greater) => return Place::Positive,
+                    (Side::Below, Ordering::Equal | Ordering::Less) => return Place::Negative,
+                    _ => {}
+                }
+                // |mid| > rad, compared exactly.
+                match mid.as_abs().partial_cmp(&rad.to_float()) {
+                    Some(Ordering::Greater) if mid.is_sign_negative() => Place::Negative,
+                    Some(Ordering::Greater) => Place::Positive,
+                    _ => Place::Straddles,
+                }
+            }
+        }
+    }
+
+    /// An upper bound of the magnitude; infinite where there is none.
+    pub fn magnitude(&self) -> Radius {
+        match self {
+            Finite { mid, rad, .. } => Radius::above(mid) + *rad,
+            _ => Radius::INFINITE,
+        }
+    }
+
+    /// −x.
+    pub fn neg(&self) -> Ball {
+        match self {
+            Finite { mid, rad, side } => {
+                Finite { mid: Float::with_val(mid.prec(), -mid), rad: *rad, side: side.flipped() }
+            }
+            Infinite(negative) => Infinite(!negative),
+            Huge(negative) => Huge(!negative),
+            Undefined => Undefined,
+            Unknown => Unknown,
+        }
+    }
+
+    /// |x|.
+    pub fn abs(&self, prec: u32) -> Ball {
+        match self.place() {
+            Place::Negative => self.neg(),
+            Place::Positive | Place::Zero => self.clone(),
+            Place::Straddles => match self {
+                Finite { .. } => {
+                    let high = self.magnitude().to_float();
+                    Ball::from_ends(&Float::with_val(2, 0), &high, prec)
+                }
+                other => other.clone(),
+            },
+        }
+    }
+
+    /// a + b; ∞ − ∞ is undefined.
+    pub fn add(&self, other: &Ball, prec: u32) -> Ball {
+        match (self, other) {
+            (Undefined, _) | (_, Undefined) => Undefined,
+            (Unknown, _) | (_, Unknown) => Unknown,
+            (Finite { mid: a, rad: r, side: p }, Finite { mid: b, rad: s, side: q }) => {
+                let sum = Float::with_val_round(prec, a + b, Round::Nearest);
+                Ball::added(sum, self, other, *r + *s, joined((*r, *p), (*s, *q)))
+            }
+            (Infinite(a), Infinite(b)) => {
+                if a == b {
+                    Infinite(*a)
+                } else {
+                    Undefined
+                }
+            }
+            (Infinite(a), Finite { .. } | Huge(_)) | (Finite { .. } | Huge(_), Infinite(a)) => Infinite(*a),
+            (Huge(a), Huge(b)) => {
+                if a == b {
+                    Huge(*a)
+                } else {
+                    Unknown
+                }
+            }
+            (Huge(a), x) | (x, Huge(a)) => match (x.place(), a) {
+                (Place::Zero, _) | (Place::Positive, false) | (Place::Negative, true) => Huge(*a),
+                _ => Unknown,
+            },
+        }
+    }
+
+    /// The ball of a + b, the sum of the midpoints rounded, the propagated error and the side of an exact sum given.
+    ///
+    /// A term of known sign that vanishes in the sum, |b| being below half a unit of an exact or one-sided a, moves the
+    /// number off a to its side, where a is not on the other side itself: |a + b − mid a| ≤ r + |b|.
+    fn added(sum: (Float, Ordering), a: &Ball, b: &Ball, propagated: Radius, side: Side) -> Ball {
+        if sum.1 != Ordering::Equal {
+            for (large, small) in [(a, b), (b, a)] {
+                let Finite { mid, rad, side } = large else { continue };
+                if sum.0 != *mid {
+                    continue;
+                }
+                let moved = Side::of(small.place());
+                if moved != Side::Any && (rad.is_zero() || *side == moved) {
+                    return Ball::sided(sum.0, *rad + small.magnitude(), moved);
+                }
+            }
+        }
+        Ball::rounded_on(sum, propagated, side)
+    }
+
+    /// a − b.
+    pub fn sub(&self, other: &Ball, prec: u32) -> Ball {
+        match (self, other) {
+            (Finite { mid: a, rad: r, side: Side::Any }, Finite { mid: b, rad: s, side: Side::Any })
+                if a.prec() <= prec && b.prec() <= prec && r.is_zero() && s.is_zero() =>
+            {
+                // The commonest case, without a copy: both exact.
+                Ball::rounded(Float::with_val_round(prec, a - b, Round::Nearest), Radius::ZERO)
+            }
+            _ => self.add(&other.neg(), prec),
+        }
+    }
+
+    /// a · b; 0 · ∞ is undefined.
+    ///
+    /// |ab − m·n| ≤ |m|s + |n|r + rs for |a − m| ≤ r, |b − n| ≤ s.
+    pub fn mul(&self, other: &Ball, prec: u32) -> Ball {
+        let negative = || match (self.place(), other.place()) {
+            (Place::Straddles, _) | (_, Place::Straddles) => None,
+            (a, b) => Some((a == Place::Negative) != (b == Place::Negative)),
+        };
+        match (self, other) {
+            (Undefined, _) | (_, Undefined) => Undefined,
+            (Unknown, _) | (_, Unknown) => Unknown,
+            (Finite { mid: a, rad: r, side: p }, Finite { mid: b, rad: s, side: q }) => {
+                if self.is_zero() || other.is_zero() {
+                    return Ball::zero();
+                }
+                let side = product_side((a, *r, *p), (b, *s, *q), negative());
+                let propagated = match (r.is_zero(), s.is_zero()) {
+                    (true, true) => Radius::ZERO,
+                    (true, false) => Radius::above(a) * *s,
+                    (false, true) => Radius::above(b) * *r,
+                    (false, false) => Radius::above(a) * *s + Radius::above(b) * *r + *r * *s,
+                };
+                Ball::rounded_on(Float::with_val_round(prec, a * b, Round::Nearest), propagated, side)
+            }
+            (Infinite(_), _) | (_, Infinite(_)) => {
+                if self.is_zero() || other.is_zero() {
+                    return Undefined;
+                }
+                negative().map_or(Unknown, Infinite)
+            }
+            (Huge(_), x) | (x, Huge(_)) => match x {
+                _ if x.is_zero() => Ball::zero(),
+                Huge(_) => negative().map_or(Unknown, Huge),
+                Finite { .. } => {
+                    // Beyond 2^(emax−1) only if the other factor is at least 1 in magnitude.
+                    let least = x.abs(prec).sub(&Ball::one(), prec);
+                    match (least.place(), negative()) {
+                        (Place::Zero | Place::Positive, Some(negative)) => Huge(negative),
+                        _ => Unknown,
+                    }
+                }
+                _ => Unknown,
+            },
+        }
+    }
+
+    /// x², never below 0.
+    pub fn square(&self, prec: u32) -> Ball {
+        match self {
+            Finite { .. } if self.place() == Place::Straddles => {
+                let bound = self.magnitude().to_float();
+                let high = Float::with_val_round(prec, bound.square_ref(), Round::Up).0;
+                Ball::from_ends(&Float::with_val(2, 0), &high, prec)
+            }
+            Finite { mid, rad, .. } => {
+                let propagated = if rad.is_zero() {
+                    Radius::ZERO
+                } else {
+                    Radius::power_of_two(1) * Radius::above(mid) * *rad + *rad * *rad
+                };
+                Ball::rounded(Float::with_val_round(prec, mid.square_ref(), Round::Nearest), propagated)
+            }
+            Infinite(_) => Infinite(false),
+            Huge(_) => Huge(false),
+            other => other.clone(),
+        }
+    }
+
+    /// a / b; undefined for b = 0 and for ∞/∞.
+    ///
+    /// |a/b − m/n| ≤ (r + |m/n|·s)/(|n| − s) for |a − m| ≤ r, |b − n| ≤ s < |n|:
+    /// a/b − m/n = ((a − m) − (m/n)(b − n))/b.
+    pub fn div(&self, other: &Ball, prec: u32) -> Ball {
+        if other.is_zero() {
+            return if matches!(self, Unknown) { Unknown } else { Undefined };
+        }
+        match (self, other) {
+            (Undefined, _) | (_, Undefined) => Undefined,
+            (Unknown, _) | (_, Unknown) => Unknown,
+            (Infinite(_), Infinite(_)) => Undefined,
+            (Finite { .. }, Infinite(_)) => Ball::zero(),
+            (Huge(_), _) | (_, Huge(_)) => Unknown,
+            (Infinite(a), b) => match b.place() {
+                Place::Positive => Infinite(*a),
+                Place::Negative => Infinite(!a),
+                _ => Unknown,
+            },
+            (Finite { mid: a, rad: r, side: p }, Finite { mid: b, rad: s, side: q }) => {
+                let negative = match other.place() {
+                    Place::Positive if !b.is_zero() => false,
+                    Place::Negative if !b.is_zero() => true,
+                    _ => return Unknown,
+                };
+                if self.is_zero() {
+                    return Ball::zero();
+                }
+                let quotient = Float::with_val_round(prec, a / b, Round::Nearest);
+                if r.is_zero() && s.is_zero() {
+                    return Ball::rounded(quotient, Radius::ZERO);
+                }
+                if !quotient.0.is_finite() {
+                    return Unknown;
+                }
+                let side = match (r.is_zero(), s.is_zero()) {
+                    // 0⁺/b and a⁺/n lie on the side that the sign of b says, a/n⁺ on the other side of a/n.
+                    _ if a.is_zero() => p.flipped_if(negative),
+                    (false, true) => p.flipped_if(negative),
+                    (true, false) => q.flipped_if(a.is_sign_positive()),
+                    _ => Side::Any,
+                };
+                // |m/n| ≤ |quotient| + ½ulp; 1/(|n| − s) rounded up from a difference rounded down.
+                let ratio = Radius::above(&quotient.0) + Radius::half_ulp(&quotient.0);
+                let least = Float::with_val_round(64, &*b.as_abs() - s.to_float(), Round::Down).0;
+                Ball::rounded_on(quotient, (*r + ratio * *s) * reciprocal_above(&least), side)
+            }
+        }
+    }
+
+    /// Σ of balls, rounded once: exact where MPFR says that the sum of exact terms is.
+    pub fn sum<'a>(terms: impl Iterator<Item = &'a Ball> + Clone, prec: u32) -> Ball {
+        let mut radius = Radius::ZERO;
+        let mut all_finite = true;
+        let mut side = (Radius::ZERO, Side::Any);
+        for term in terms.clone() {
+            match term {
+                Finite { rad, side: own, .. } => {
+                    radius = radius + *rad;
+                    side = (radius, joined(side, (*rad, *own)));
+                }
+                _ => all_finite = false,
+            }
+        }
+        if !all_finite {
+            return terms.fold(Ball::zero(), |sum, term| sum.add(term, prec));
+        }
+        let mids = terms.clone().filter_map(|term| match term {
+            Finite { mid, .. } => Some(mid),
+            _ => None,
+        });
+        let sum = Float::with_val_round(prec, Float::sum(mids), Round::Nearest);
+        if sum.1 != Ordering::Equal
+            && let Some(ball) = Ball::sum_moved_off(terms, &sum.0, prec)
+        {
+            return ball;
+        }
+        Ball::rounded_on(sum, radius, side.1)
+    }
+
+    /// The sum as a one-sided ball, where the exact and one-sided terms add up exactly to the rounded sum, and the
+    /// others vanish beside it, all of them on one side.
+    fn sum_moved_off<'a>(
+        terms: impl Iterator<Item = &'a Ball> + Clone,
+        sum: &Float,
+        prec: u32,
+    ) -> Option<Ball> {
+        let is_main = |term: &&Ball| term.is_exact() || term.is_one_sided();
+        let vanishing = |term: &Ball| match (term.magnitude(), sum.get_exp()) {
+            (size, Some(e)) => size.bound_exponent() < i64::from(e) - i64::from(prec),
+            _ => false,
+        };
+        let mut side = (Radius::ZERO, Side::Any);
+        for term in terms.clone() {
+            let Finite { rad, side: own, .. } = term else { return None };
+            let (size, own) = if !is_main(&term) {
+                if !vanishing(term) {
+                    return None;
+                }
+                (term.magnitude(), Side::of(term.place()))
+            } else {
+                (*rad, *own)
+            };
+            side = (side.0 + size, joined(side, (size, own)));
+        }
+        let mids = terms.filter(is_main).filter_map(|term| match term {
+            Finite { mid, .. } => Some(mid),
+            _ => None,
+        });
+        let (main, ternary) = Float::with_val_round(prec, Float::sum(mids), Round::Nearest);
+        (ternary == Ordering::Equal && side.1 != Side::Any).then(|| Ball::sided(main, side.0, side.1))
+    }
+
+    /// Whether it is known to lie strictly above or below its midpoint.
+    pub fn is_one_sided(&self) -> bool {
+        matches!(self, Finite { side: Side::Above | Side::Below, .. })
+    }
+
+    /// The side of its midpoint on which the number is.
+    pub fn side(&self) -> Side {
+        match self {
+            Finite { side, .. } => *side,
+            _ => Side::Any,
+        }
+    }
+
+    /// How two numbers compare, where the balls decide it.
+    pub fn compare(&self, other: &Ball, prec: u32) -> Option<Ordering> {
+        match (self, other) {
+            (Infinite(a), Infinite(b)) => Some(b.cmp(a)),
+            (Undefined | Unknown, _) | (_, Undefined | Unknown) => None,
+            _ => match self.sub(other, prec).place() {
+                Place::Negative => Some(Ordering::Less),
+                Place::Zero => Some(Ordering::Equal),
+                Place::Positive => Some(Ordering::Greater),
+                Place::Straddles => None,
+            },
+        }
+    }
+
+    /// The canonical truth of a finite ball that fixes it: both ends, and so every number between them, round to odd
+    /// alike, as rounding to odd is monotone; and the true number is known to be exact, or known not to be.
+    pub fn canonical(&self, format: Format) -> Option<Canonical> {
+        let Finite { mid, rad, side } = self else { return None };
+        if rad.is_zero() {
+            return Some(magnitude(mid).map_or(Canonical::ZERO, |m| m.round_to_odd(format)));
+        }
+        if self.place() == Place::Straddles {
+            return None;
+        }
+        let (low, high) = self.ends(mid.prec())?;
+        let beside = |end: &Float, side: Side| just_beside(end, side).map(|m| m.round_to_odd(format));
+        let low = beside(&low, if *side == Side::Above { Side::Above } else { Side::Any })?;
+        let high = beside(&high, if *side == Side::Below { Side::Below } else { Side::Any })?;
+        (low == high && !low.exact).then_some(low)
+    }
+
+    /// Whether every number of the ball rounds to 0: the ball lies inside (−η/2, η/2).
+    pub fn rounds_to_zero(&self, format: Format) -> bool {
+        let half = i64::from(format.min_exponent()) - i64::from(format.precision());
+        let bound = self.magnitude();
+        !bound.is_infinite() && bound < Radius::power_of_two(half)
+    }
+}
+
+/// An upper bound of 1/x; infinite for x ≤ 0.
+pub fn reciprocal_above(x: &Float) -> Radius {
+    if x.cmp0() != Some(Ordering::Greater) {
+        return Radius::INFINITE;
+    }
+    Radius::above(&Float::with_val_round(32, x.recip_ref(), Round::Up).0)
+}
+
+/// The first 128 bits of a nonzero finite number, and whether more follow.
+fn magnitude(x: &Float) -> Option<Magnitude> {
+    let (significand, e) = (x.get_significand()?, x.get_exp()?);
+    let limbs = significand.as_limbs();
+    let top = *limbs.last()? as u128;
+    let next = limbs.len().checked_sub(2).map_or(0, |at| limbs[at] as u128);
+    let sticky = limbs.len() > 2 && limbs[..limbs.len() - 2].iter().any(|&limb| limb != 0);
+    Some(Magnitude {
+        negative: x.is_sign_negative(),
+        significand: top << 64 | next,
+        exponent: i64::from(e) - 128,
+        sticky,
+    })
+}
+
+/// The magnitude of a number infinitely near to x on that side of it; `None` for 0 itself.
+fn just_beside(x: &Float, side: Side) -> Option<Magnitude> {
+    if side == Side::Any {
+        return magnitude(x);
+    }
+    let Some(exact) = magnitude(x) else {
+        // Below every quantum: any nonzero magnitude rounds to odd alike.
+        let (significand, exponent) = (1 << 127, i64::from(i32::MIN));
+        return Some(Magnitude { negative: side == Side::Below, significand, exponent, sticky: true });
+    };
+    let outward = exact.negative == (side == Side::Below);
+    if outward || exact.sticky {
+        // Towards larger magnitudes, or where a fraction of a unit is there to take from.
+        return Some(Magnitude { sticky: true, ..exact });
+    }
+    // One unit less, and a fraction; a power of two keeps its 128 bits one binade lower.
+    let (significand, exponent) = match exact.significand {
+        significand if significand == 1 << 127 => (u128::MAX, exact.exponent - 1),
+        significand => (significand - 1, exact.exponent),
+    };
+    Some(Magnitude { significand, exponent, sticky: true, ..exact })
+}
+
+/// The side of the product from that of the midpoints: a zero midpoint leaves the product's sign, an exact factor keeps or
+/// flips the other's side, and two positive numbers above (or below) their nonnegative midpoints stay so.
+fn product_side(
+    (a, r, p): (&Float, Radius, Side),
+    (b, s, q): (&Float, Radius, Side),
+    negative: Option<bool>,
+) -> Side {
+    if a.is_zero() || b.is_zero() {
+        return match negative {
+            Some(true) => Side::Below,
+            Some(false) => Side::Above,
+            None => Side::Any,
+        };
+    }
+    match (r.is_zero(), s.is_zero()) {
+        (true, false) => q.flipped_if(a.is_sign_negative()),
+        (false, true) => p.flipped_if(b.is_sign_negative()),
+        (false, false) if p == q && !a.is_sign_negative() && !b.is_sign_negative() => match p {
+            // Below: 0 < x < a and 0 < y < b only if both are known to be positive.
+            Side::Below if negative != Some(false) => Side::Any,
+            side => side,
+        },
+        _ => Side::Any,
+    }
+}
+
+/// +∞ or −∞ as a Float.
+pub fn infinity(negative: bool) -> Float {
+    Float::with_val(2, if negative { Special::NegInfinity } else { Special::Infinity })
+}

@@ -1,0 +1,446 @@
+//! Elementary functions of balls: one evaluation at the midpoint and a bound of what the radius adds; wide balls by their
+//! two ends.
+//!
+//! *Sound*: every function says which inequality bounds the propagated error. *Tight* for radii below 1. *Total*.
+
+use super::ball::{Ball, Place, Side};
+use super::radius::Radius;
+use Ball::{Finite, Huge, Infinite, Undefined, Unknown};
+use rug::Float;
+use rug::float::{Constant, Round};
+use rug::ops::Pow;
+use std::cmp::Ordering;
+
+type Rounded = (Float, Ordering);
+
+/// Radii below 1 are propagated by a derivative bound.
+fn is_small(rad: Radius) -> bool {
+    rad < Radius::ONE
+}
+
+/// e^r − 1 ≤ r + r² for 0 ≤ r ≤ 1: e^r − 1 − r = r²(1/2! + r/3! + …) ≤ (e − 2)·r².
+fn expm1_above(rad: Radius) -> Radius {
+    rad + rad * rad
+}
+
+/// |y| with its own rounding error: an upper bound of the exact value that was rounded to y.
+fn above(y: &Float) -> Radius {
+    Radius::above(y) + Radius::half_ulp(y)
+}
+
+/// A nondecreasing function by its ends: every value between lies between f(low) rounded down and f(high) rounded up.
+fn by_ends(x: &Ball, prec: u32, f: impl Fn(&Float, u32, Round) -> Float) -> Ball {
+    match x.ends(prec) {
+        Some((low, high)) => Ball::from_ends(&f(&low, prec, Round::Down), &f(&high, prec, Round::Up), prec),
+        None => Unknown,
+    }
+}
+
+/// e^x.
+///
+/// |e^(m±r) − e^m| ≤ e^m·(e^r − 1).
+pub fn exp(x: &Ball, prec: u32) -> Ball {
+    match x {
+        Infinite(false) => Infinite(false),
+        Infinite(true) => Ball::zero(),
+        Finite { mid, rad, side } if is_small(*rad) => {
+            let y: Rounded = Float::with_val_round(prec, mid.exp_ref(), Round::Nearest);
+            if y.0.is_zero() {
+                // Underflow: the exponential is still above 0.
+                return Ball::sided(y.0, Radius::power_of_two(i64::from(rug::float::exp_min())), Side::Above);
+            }
+            let propagated = if rad.is_zero() { Radius::ZERO } else { above(&y.0) * expm1_above(*rad) };
+            Ball::rounded_on(y, propagated, *side)
+        }
+        Finite { .. } => by_ends(x, prec, |x, p, round| Float::with_val_round(p, x.exp_ref(), round).0),
+        Undefined => Undefined,
+        Huge(_) | Unknown => Unknown,
+    }
+}
+
+/// e^x − 1.
+///
+/// As exp, with e^m ≤ |e^m − 1| + 1.
+pub fn expm1(x: &Ball, prec: u32) -> Ball {
+    match x {
+        Infinite(false) => Infinite(false),
+        Infinite(true) => Ball::one().neg(),
+        Finite { mid, rad, side } if is_small(*rad) => {
+            let y: Rounded = Float::with_val_round(prec, mid.exp_m1_ref(), Round::Nearest);
+            let propagated =
+                if rad.is_zero() { Radius::ZERO } else { (above(&y.0) + Radius::ONE) * expm1_above(*rad) };
+            Ball::rounded_on(y, propagated, *side)
+        }
+        Finite { .. } => by_ends(x, prec, |x, p, round| Float::with_val_round(p, x.exp_m1_ref(), round).0),
+        Undefined => Undefined,
+        Huge(_) | Unknown => Unknown,
+    }
+}
+
+/// ln x; −∞ at 0, undefined where the whole ball is negative.
+///
+/// |ln(m±r) − ln m| ≤ r/(m − r), by the mean value theorem.
+pub fn ln(x: &Ball, prec: u32) -> Ball {
+    match (x, x.place()) {
+        (Undefined, _) | (Infinite(true), _) | (_, Place::Negative) => Undefined,
+        (Infinite(false), _) => Infinite(false),
+        (_, Place::Zero) => Infinite(true),
+        (Finite { mid, rad, side }, Place::Positive) if !mid.is_zero() => {
+            let y: Rounded = Float::with_val_round(prec, mid.ln_ref(), Round::Nearest);
+            Ball::rounded_on(y, over_least(mid, *rad), *side)
+        }
+        _ => Unknown,
+    }
+}
+
+/// r/(m − r) rounded up, for m > r.
+fn over_least(mid: &Float, rad: Radius) -> Radius {
+    if rad.is_zero() {
+        return Radius::ZERO;
+    }
+    let least = Float::with_val_round(64, mid - rad.to_float(), Round::Down).0;
+    rad * super::ball::reciprocal_above(&least)
+}
+
+/// ln(1 + x); −∞ at −1, undefined where the whole ball is below.
+///
+/// |ln(1+m±r) − ln(1+m)| ≤ r/(1 + m − r).
+pub fn ln_1p(x: &Ball, prec: u32) -> Ball {
+    let Finite { mid, rad, side } = x else {
+        return match x {
+            Undefined | Infinite(true) => Undefined,
+            Infinite(false) => Infinite(false),
+            _ => Unknown,
+        };
+    };
+    if rad.is_zero() {
+        return match mid.partial_cmp(&-1) {
+            Some(Ordering::Less) => Undefined,
+            Some(Ordering::Equal) => Infinite(true),
+            _ => Ball::rounded(Float::with_val_round(prec, mid.ln_1p_ref(), Round::Nearest), Radius::ZERO),
+        };
+    }
+    let rad_float = rad.to_float();
+    // 1 + m − r from below: two roundings down.
+    let least = Float::with_val_round(prec + 32, mid - &rad_float, Round::Down).0;
+    let least = Float::with_val_round(64, least + 1u32, Round::Down).0;
+    if least.cmp0() == Some(Ordering::Greater) {
+        let y: Rounded = Float::with_val_round(prec, mid.ln_1p_ref(), Round::Nearest);
+        return Ball::rounded_on(y, *rad * super::ball::reciprocal_above(&least), *side);
+    }
+    let most = Float::with_val_round(prec + 32, mid + &rad_float, Round::Up).0;
+    if most < -1 { Undefined } else { Unknown }
+}
+
+/// √x; undefined where the whole ball is negative.
+///
+/// |√(m±r) − √m| ≤ r/√m, as √m − √(m−r) = r/(√m + √(m−r)).
+pub fn sqrt(x: &Ball, prec: u32) -> Ball {
+    match (x, x.place()) {
+        (Undefined, _) | (_, Place::Negative) => Undefined,
+        (Infinite(false), _) => Infinite(false),
+        (_, Place::Zero) => Ball::zero(),
+        (Finite { mid, rad, side }, Place::Positive) if !mid.is_zero() => {
+            let y: Rounded = Float::with_val_round(prec, mid.sqrt_ref(), Round::Nearest);
+            let propagated = if rad.is_zero() {
+                Radius::ZERO
+            } else {
+                let root = Float::with_val_round(64, mid.sqrt_ref(), Round::Down).0;
+                *rad * super::ball::reciprocal_above(&root)
+            };
+            Ball::rounded_on(y, propagated, *side)
+        }
+        _ => Unknown,
+    }
+}
+
+/// √x of a number known not to be negative, whatever its ball says.
+pub fn sqrt_of_nonnegative(x: &Ball, prec: u32) -> Ball {
+    match (x, x.place()) {
+        (Finite { .. }, Place::Straddles) => {
+            let high = x.magnitude().to_float();
+            let root = Float::with_val_round(prec, high.sqrt_ref(), Round::Up).0;
+            Ball::from_ends(&Float::with_val(2, 0), &root, prec)
+        }
+        _ => sqrt(x, prec),
+    }
+}
+
+/// tanh x.
+///
+/// |tanh′| ≤ 1.
+pub fn tanh(x: &Ball, prec: u32) -> Ball {
+    match x {
+        Infinite(negative) => {
+            if *negative {
+                Ball::one().neg()
+            } else {
+                Ball::one()
+            }
+        }
+        Finite { mid, rad, side } => {
+            Ball::rounded_on(Float::with_val_round(prec, mid.tanh_ref(), Round::Nearest), *rad, *side)
+        }
+        Undefined => Undefined,
+        Huge(_) | Unknown => Unknown,
+    }
+}
+
+/// σ(x) = 1/(1 + e^−x), by e^x/(1 + e^x) below 0: small values keep their digits.
+///
+/// |σ(m±r) − σ(m)| ≤ σ(m)·(e^r − 1), as σ′ ≤ σ.
+pub fn sigmoid(x: &Ball, prec: u32) -> Ball {
+    match x {
+        Infinite(negative) => {
+            if *negative {
+                Ball::zero()
+            } else {
+                Ball::one()
+            }
+        }
+        Finite { mid, rad, .. } if is_small(*rad) => {
+            let y = sigmoid_of_point(mid, prec);
+            widened(y, *rad, |y| y * expm1_above(*rad))
+        }
+        Finite { .. } => match x.ends(prec) {
+            Some((low, high)) => sigmoid_of_point(&low, prec).hull(&sigmoid_of_point(&high, prec), prec),
+            None => Unknown,
+        },
+        Undefined => Undefined,
+        Huge(_) | Unknown => Unknown,
+    }
+}
+
+/// The ball of f(m), widened by a bound that depends on |f(m)|.
+fn widened(y: Ball, rad: Radius, bound: impl Fn(Radius) -> Radius) -> Ball {
+    if rad.is_zero() {
+        return y;
+    }
+    let extra = bound(y.magnitude());
+    match y {
+        Finite { mid, rad, .. } => Ball::around(mid, rad + extra),
+        other => other,
+    }
+}
+
+fn sigmoid_of_point(x: &Float, prec: u32) -> Ball {
+    let negative = x.is_sign_negative();
+    let e = exp(&Ball::exact(-x.clone().abs()), prec + 8);
+    let denominator = Ball::one().add(&e, prec + 8);
+    if negative { e.div(&denominator, prec) } else { Ball::one().div(&denominator, prec) }
+}
+
+/// ln(1 + e^x), as max(x, 0) + ln(1 + e^−|x|).
+///
+/// |softplus′| = σ ≤ min(1, e^x), so within the ball at most r·min(1, e^(m+r)).
+pub fn softplus(x: &Ball, prec: u32) -> Ball {
+    match x {
+        Infinite(negative) => {
+            if *negative {
+                Ball::zero()
+            } else {
+                Infinite(false)
+            }
+        }
+        Finite { mid, rad, .. } => {
+            let y = softplus_of_point(mid, prec);
+            if rad.is_zero() {
+                return y;
+            }
+            let slope = match exp(x, 32).magnitude() {
+                slope if slope.is_infinite() => Radius::ONE,
+                slope => slope.min(Radius::ONE),
+            };
+            widened(y, *rad, |_| *rad * slope)
+        }
+        Undefined => Undefined,
+        Huge(_) | Unknown => Unknown,
+    }
+}
+
+fn softplus_of_point(x: &Float, prec: u32) -> Ball {
+    let tail = ln_1p(&exp(&Ball::exact(-x.clone().abs()), prec + 8), prec + 8);
+    match x.cmp0() {
+        Some(Ordering::Greater) => Ball::exact(x.clone()).add(&tail, prec),
+        _ => tail,
+    }
+}
+
+/// ln σ(x) = −softplus(−x).
+pub fn log_sigmoid(x: &Ball, prec: u32) -> Ball {
+    softplus(&x.neg(), prec).neg()
+}
+
+/// ln cosh x: near 0 ln(1 + 2·sinh²(x/2)), elsewhere |x| + ln(1 + e^(−2|x|)) − ln 2.
+///
+/// |ln cosh′| = |tanh x| ≤ min(1, |x|), within the ball at most r·min(1, |m| + r).
+pub fn log_cosh(x: &Ball, prec: u32) -> Ball {
+    match x {
+        Infinite(_) => Infinite(false),
+        Finite { mid, rad, .. } => {
+            let size = mid.clone().abs();
+            let wide = prec + 8;
+            let y = if size < 1 {
+                let half = Float::with_val(size.prec(), &size / 2u32);
+                let sinh =
+                    Ball::rounded(Float::with_val_round(wide, half.sinh_ref(), Round::Nearest), Radius::ZERO);
+                let square = sinh.square(wide);
+                ln_1p(&square.add(&square, wide), prec)
+            } else {
+                let twice = Float::with_val(size.prec() + 1, &size * 2u32);
+                let tail = ln_1p(&exp(&Ball::exact(-twice), wide), wide);
+                let ln_2 =
+                    Ball::rounded(Float::with_val_round(wide, Constant::Log2, Round::Nearest), Radius::ZERO);
+                Ball::exact(size).add(&tail, wide).sub(&ln_2, prec)
+            };
+            widened(y, *rad, |_| *rad * x.magnitude().min(Radius::ONE))
+        }
+        Undefined => Undefined,
+        Huge(_) | Unknown => Unknown,
+    }
+}
+
+/// e^x − 1 − x. Near 0 the two terms cancel twice the digits that x has zeros: so many more bits are taken.
+///
+/// |derivative| = |e^x − 1| ≤ (within the ball) its magnitude there.
+pub fn expm1_minus(x: &Ball, prec: u32) -> Ball {
+    let Finite { mid, rad, .. } = x else {
+        return match x {
+            Infinite(false) | Infinite(true) => Infinite(false),
+            Undefined => Undefined,
+            _ => Unknown,
+        };
+    };
+    let lost = mid.get_exp().map_or(0, |e| (-2 * i64::from(e)).clamp(0, 1 << 20)) as u32;
+    let point = Ball::exact(mid.clone());
+    let wide = prec + lost + 8;
+    let y = expm1(&point, wide).sub(&point, prec);
+    if rad.is_zero() {
+        return y;
+    }
+    let slope = expm1(x, 32).magnitude();
+    widened(y, *rad, |_| *rad * slope)
+}
+
+/// x · ln y; 0 where x is 0, whatever y at least 0 is.
+pub fn xlogy(x: &Ball, y: &Ball, prec: u32) -> Ball {
+    match y.place() {
+        Place::Zero | Place::Positive if x.is_zero() => Ball::zero(),
+        _ => x.mul(&ln(y, prec + 8), prec),
+    }
+}
+
+/// x^p for a known finite p: x^0 = 1; 0^p = 0 for p > 0, ∞ for p < 0; undefined for x < 0 unless p is an integer.
+pub fn pow(x: &Ball, p: f64, prec: u32) -> Ball {
+    let even = p % 2.0 == 0.0;
+    match (x, x.place()) {
+        (Undefined, _) => Undefined,
+        _ if p == 0.0 => Ball::one(),
+        _ if p == 1.0 => x.clone(),
+        _ if p == 2.0 => x.square(prec),
+        (_, Place::Zero) => {
+            if p > 0.0 {
+                Ball::zero()
+            } else {
+                Infinite(false)
+            }
+        }
+        (_, Place::Negative) if p.fract() != 0.0 => Undefined,
+        (_, Place::Negative) => {
+            let y = pow(&x.neg(), p, prec);
+            if even { y } else { y.neg() }
+        }
+        (Infinite(_), _) => {
+            if p > 0.0 {
+                Infinite(false)
+            } else {
+                Ball::zero()
+            }
+        }
+        (Finite { mid, rad, .. }, Place::Positive) if !mid.is_zero() => {
+            let degree = Float::with_val(53, p);
+            if rad.is_zero() {
+                let y = Float::with_val_round(prec, mid.pow(&degree), Round::Nearest);
+                return Ball::rounded(y, Radius::ZERO);
+            }
+            let Some((low, high)) = x.ends(prec) else { return Unknown };
+            let (low, high) = if p > 0.0 { (low, high) } else { (high, low) };
+            let low = Float::with_val_round(prec, low.pow(&degree), Round::Down).0;
+            let high = Float::with_val_round(prec, high.pow(&degree), Round::Up).0;
+            Ball::from_ends(&low, &high, prec)
+        }
+        (Finite { .. }, _) if p > 0.0 => {
+            // Around 0: between 0, or −|x|^p for odd p, and |x|^p; undefined possible for other p.
+            if p.fract() != 0.0 {
+                return Unknown;
+            }
+            let high =
+                Float::with_val_round(prec, x.magnitude().to_float().pow(Float::with_val(53, p)), Round::Up)
+                    .0;
+            let low = if even { Float::with_val(2, 0) } else { Float::with_val(prec, -&high) };
+            Ball::from_ends(&low, &high, prec)
+        }
+        _ => Unknown,
+    }
+}
+
+/// x^(1/p) of a number known not to be negative, p ≥ 1.
+///
+/// For p = a/2^k with small a and k it is the a-th root of x^(2^k), so that exact roots come out exact.
+pub fn root_of_nonnegative(x: &Ball, p: f64, prec: u32) -> Ball {
+    if p == 1.0 {
+        return x.clone();
+    }
+    if p == 2.0 {
+        return sqrt_of_nonnegative(x, prec);
+    }
+    match x {
+        Finite { .. } => {}
+        Infinite(_) => return Infinite(false),
+        Undefined => return Undefined,
+        _ => return Unknown,
+    }
+    if x.is_zero() {
+        return Ball::zero();
+    }
+    let Some((low, high)) = x.ends(prec) else { return Unknown };
+    let low = if low.is_sign_negative() { Float::with_val(2, 0) } else { low };
+    if let Some((a, k)) = small_fraction(p) {
+        if x.is_exact() {
+            let mut power = x.clone();
+            for _ in 0..k {
+                power = power.square(prec.max(64) * 4);
+            }
+            if let (true, Finite { mid, .. }) = (power.is_exact(), &power) {
+                return Ball::rounded(
+                    Float::with_val_round(prec, mid.root_ref(a), Round::Nearest),
+                    Radius::ZERO,
+                );
+            }
+        }
+        let root = |x: &Float, round: Round| {
+            let mut power = x.clone();
+            for _ in 0..k {
+                power = Float::with_val_round(prec + 32, power.square_ref(), round).0;
+            }
+            Float::with_val_round(prec, power.root_ref(a), round).0
+        };
+        return Ball::from_ends(&root(&low, Round::Down), &root(&high, Round::Up), prec);
+    }
+    // x^q with q around 1/p: monotone in x, and in q on each side of 1, so the four corners bound it.
+    let p = Float::with_val(53, p);
+    let q = |round| Float::with_val_round(prec + 32, p.recip_ref(), round).0;
+    let corner = |x: &Float, q: &Float, round| Float::with_val_round(prec, x.pow(q), round).0;
+    let (q_low, q_high) = (q(Round::Down), q(Round::Up));
+    let bottom = corner(&low, &q_low, Round::Down).min(&corner(&low, &q_high, Round::Down));
+    let top = corner(&high, &q_low, Round::Up).max(&corner(&high, &q_high, Round::Up));
+    Ball::from_ends(&bottom, &top, prec)
+}
+
+/// p = a/2^k with a ≤ 64 and k ≤ 4.
+pub fn small_fraction(p: f64) -> Option<(u32, u32)> {
+    (0..=4u32).find_map(|k| {
+        let a = p * f64::from(1u32 << k);
+        (a.fract() == 0.0 && (1.0..=64.0).contains(&a)).then_some((a as u32, k))
+    })
+}

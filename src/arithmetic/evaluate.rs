@@ -1,0 +1,690 @@
+//! The graph over balls: evaluates at one precision those elements that are asked for, and what they depend on.
+//!
+//! View operations are followed, not computed. What a row shares (exponentials, norms) is computed once a row.
+
+use super::ball::{Ball, Place, Side};
+use super::elementary as f;
+use super::monomial::Monomial;
+use super::rows::{Exponentials, RowNorm};
+use super::value::{Effort, Kink, Value, at_kink, extremum};
+use crate::case::{Case, program::Program};
+use crate::graph::{Degree, NodeId, Op};
+use Value::Point;
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+/// The values of one node: all, or those that are needed.
+enum Store {
+    Absent,
+    Dense(Vec<Option<Value>>),
+    Sparse(HashMap<usize, Value>),
+}
+
+/// How the choices at kinks are made: what a corner of a set is.
+type Choices<'c> = &'c [(Kink, bool)];
+
+/// Which elements of a node are needed.
+#[derive(Clone)]
+enum Need {
+    None,
+    Some(Vec<bool>, usize),
+}
+
+/// An evaluation of a program at one precision.
+pub struct Evaluation<'a> {
+    program: &'a Program,
+    case: &'a Case,
+    effort: Effort,
+    stores: Vec<Store>,
+    exponentials: HashMap<(NodeId, usize), Option<Exponentials>>,
+    norms: HashMap<(NodeId, usize), RowNorm>,
+    totals: HashMap<(NodeId, usize), Ball>,
+    /// How many elements of nodes have been evaluated; a reduction of n elements counts n.
+    pub evaluations: u64,
+}
+
+impl<'a> Evaluation<'a> {
+    /// Evaluates the wanted elements of each output: `wanted[k]` are elements of output k, sorted.
+    pub fn run(
+        program: &'a Program,
+        case: &'a Case,
+        effort: Effort,
+        wanted: &[Vec<usize>],
+    ) -> Evaluation<'a> {
+        let nodes = program.graph.nodes();
+        let mut evaluation = Evaluation {
+            program,
+            case,
+            effort,
+            stores: nodes.iter().map(|_| Store::Absent).collect(),
+            exponentials: HashMap::new(),
+            norms: HashMap::new(),
+            totals: HashMap::new(),
+            evaluations: 0,
+        };
+        let needs = evaluation.needs(wanted);
+        for (id, need) in needs.into_iter().enumerate() {
+            let Need::Some(marks, count) = need else { continue };
+            let elements =
+                marks.iter().enumerate().filter(|&(_, &needed)| needed).map(|(element, _)| element);
+            if count * 8 > marks.len() {
+                let mut values = vec![None; marks.len()];
+                elements.for_each(|element| values[element] = Some(evaluation.element(id, element)));
+                evaluation.stores[id] = Store::Dense(values);
+            } else {
+                let values = elements.map(|element| (element, evaluation.element(id, element))).collect();
+                evaluation.stores[id] = Store::Sparse(values);
+            }
+        }
+        evaluation
+    }
+
+    /// The value of an output's element that was wanted.
+    pub fn output(&self, output: usize, element: usize) -> &Value {
+        self.get(self.program.outputs[output].1, element)
+    }
+
+    /// Marks what the wanted elements depend on, from the last node to the first.
+    fn needs(&self, wanted: &[Vec<usize>]) -> Vec<Need> {
+        let nodes = self.program.graph.nodes();
+        let mut needs = vec![Need::None; nodes.len()];
+        let mark = |needs: &mut Vec<Need>, (id, element): (NodeId, usize)| {
+            if matches!(needs[id], Need::None) {
+                needs[id] = Need::Some(vec![false; nodes[id].len()], 0);
+            }
+            if let Need::Some(marks, count) = &mut needs[id] {
+                *count += usize::from(!marks[element]);
+                marks[element] = true;
+            }
+        };
+        for ((_, id), elements) in self.program.outputs.iter().zip(wanted) {
+            elements.iter().for_each(|&element| mark(&mut needs, self.source(*id, element)));
+        }
+        for id in (0..nodes.len()).rev() {
+            let Need::Some(marks, _) = std::mem::replace(&mut needs[id], Need::None) else { continue };
+            let mut marked_rows = vec![false; self.rows_of(id).map_or(0, |(rows, ..)| rows)];
+            for element in marks.iter().enumerate().filter(|&(_, &needed)| needed).map(|(element, _)| element)
+            {
+                match self.rows_of(id) {
+                    None => match &nodes[id].op {
+                        Op::ScatterAdd(indices) => {
+                            let sources = indices.iter().enumerate().filter(|&(_, &to)| to == element);
+                            sources.for_each(|(at, _)| mark(&mut needs, self.source(nodes[id].args[0], at)));
+                        }
+                        _ => {
+                            let sources = nodes[id].args.iter().map(|&arg| self.source(arg, element));
+                            sources.for_each(|source| mark(&mut needs, source));
+                        }
+                    },
+                    Some((_, n, stride)) => {
+                        let row = self.row_number(id, element);
+                        if !std::mem::replace(&mut marked_rows[row], true) {
+                            for &arg in &nodes[id].args {
+                                for k in 0..n {
+                                    mark(&mut needs, self.source(arg, row_element(row, k, n, stride)));
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            let count = marks.iter().filter(|&&needed| needed).count();
+            needs[id] = Need::Some(marks, count);
+        }
+        needs
+    }
+
+    /// For operations on rows of their arguments: (number of rows, their length, the stride of the axis).
+    fn rows_of(&self, id: NodeId) -> Option<(usize, usize, usize)> {
+        let node = &self.program.graph.nodes()[id];
+        let shape = &self.program.graph.nodes()[*node.args.first()?].shape;
+        let axis = match &node.op {
+            Op::Sum { axis } | Op::MaxAxis { axis } | Op::MaxShare { axis } | Op::Dot { axis } => *axis,
+            Op::LogSumExp
+            | Op::Softmax
+            | Op::LogSoftmax
+            | Op::CrossEntropy(_)
+            | Op::CrossEntropyGradient(_)
+            | Op::SoftCrossEntropy
+            | Op::SoftCrossEntropyGradient
+            | Op::Norm { .. }
+            | Op::NormGradient { .. }
+            | Op::Normalize => shape.len() - 1,
+            _ => return None,
+        };
+        let stride: usize = shape[axis + 1..].iter().product();
+        let outer: usize = shape[..axis].iter().product();
+        Some((outer * stride, shape[axis], stride))
+    }
+
+    /// The row of the argument to which an element of the result belongs.
+    fn row_number(&self, id: NodeId, element: usize) -> usize {
+        let nodes = self.program.graph.nodes();
+        let node = &nodes[id];
+        let (_, n, stride) = self.rows_of(id).unwrap_or((0, 1, 1));
+        if node.shape.len() == nodes[node.args[0]].shape.len() {
+            element / (n * stride) * stride + element % stride
+        } else {
+            element
+        }
+    }
+
+    /// Follows views to the computed element that stands behind an element.
+    fn source(&self, mut id: NodeId, mut element: usize) -> (NodeId, usize) {
+        let nodes = self.program.graph.nodes();
+        loop {
+            let node = &nodes[id];
+            match &node.op {
+                Op::Select(mask) => id = node.args[usize::from(!mask[element])],
+                Op::Reshape | Op::StopGradient => id = node.args[0],
+                Op::Gather(indices) => (id, element) = (node.args[0], indices[element]),
+                Op::Broadcast => {
+                    id = node.args[0];
+                    element = broadcast_source(&nodes[id].shape, &node.shape, element);
+                }
+                Op::Slice { axis, start } => {
+                    id = node.args[0];
+                    let inner: usize = node.shape[axis + 1..].iter().product();
+                    let (from, to) = (nodes[id].shape[*axis], node.shape[*axis]);
+                    let (outer, within) = (element / (to * inner), element % (to * inner));
+                    element = outer * from * inner + start * inner + within;
+                }
+                Op::Concatenate { axis } => {
+                    let inner: usize = node.shape[axis + 1..].iter().product();
+                    let whole = node.shape[*axis] * inner;
+                    let (outer, mut within) = (element / whole, element % whole);
+                    for &arg in &node.args {
+                        let part = nodes[arg].shape[*axis] * inner;
+                        if within < part {
+                            (id, element) = (arg, outer * part + within);
+                            break;
+                        }
+                        within -= part;
+                    }
+                }
+                _ => return (id, element),
+            }
+        }
+    }
+
+    fn get(&self, id: NodeId, element: usize) -> &Value {
+        let (id, element) = self.source(id, element);
+        let value = match &self.stores[id] {
+            Store::Dense(values) => values[element].as_ref(),
+            Store::Sparse(values) => values.get(&element),
+            Store::Absent => None,
+        };
+        value.expect("needs() has marked every element that an evaluation reads")
+    }
+
+    fn arg(&self, id: NodeId, k: usize, element: usize) -> &Value {
+        self.get(self.program.graph.nodes()[id].args[k], element)
+    }
+
+    fn ball(&self, id: NodeId, k: usize, element: usize) -> Ball {
+        self.arg(id, k, element).ball(self.effort.prec)
+    }
+
+    /// The row of an argument; sets as hulls, which `hulls` keeps.
+    fn row<'s>(&'s self, id: NodeId, k: usize, row: usize, hulls: &'s mut Vec<Ball>) -> Vec<&'s Ball> {
+        let (_, n, stride) = self.rows_of(id).unwrap_or((0, 0, 1));
+        let values: Vec<&Value> = (0..n).map(|at| self.arg(id, k, row_element(row, at, n, stride))).collect();
+        if values.iter().any(|value| matches!(value, Value::Set(_))) {
+            *hulls = values.iter().map(|value| value.ball(self.effort.prec)).collect();
+            return hulls.iter().collect();
+        }
+        let point = |value: &&'s Value| match value {
+            Point(ball) => ball,
+            Value::Set(_) => unreachable!("sets are hulls here"),
+        };
+        values.iter().map(point).collect()
+    }
+
+    fn element(&mut self, id: NodeId, element: usize) -> Value {
+        self.evaluations += 1;
+        let effort = self.effort;
+        let prec = effort.prec;
+        // The name of a choice made here.
+        let here: Kink = (0, id, element);
+        let node = &self.program.graph.nodes()[id];
+        let unary = |g: &dyn Fn(&Ball) -> Ball| match self.arg(id, 0, element) {
+            Point(x) => Point(g(x)),
+            set => Point(g(&set.ball(prec))),
+        };
+        match &node.op {
+            Op::Input(slot) => Point(Ball::from_f64(self.program.values(self.case, *slot)[element])),
+            Op::Constant(x) => Point(Ball::from_f64(x.get())),
+            Op::Add => {
+                let sum = self.arg(id, 0, element).add(self.arg(id, 1, element), prec, here);
+                self.settled_zero(sum, id, element, false)
+            }
+            Op::Sub => {
+                let difference = match (self.arg(id, 0, element), self.arg(id, 1, element)) {
+                    (Point(a), Point(b)) => Point(a.sub(b, prec)),
+                    (a, b) => a.add(&b.neg(), prec, here),
+                };
+                self.settled_zero(difference, id, element, true)
+            }
+            Op::Mul if self.source(node.args[0], element) == self.source(node.args[1], element) => {
+                unary(&|x| x.square(prec))
+            }
+            Op::Mul => self.arg(id, 0, element).mul(self.arg(id, 1, element), prec, here),
+            Op::Div => self.arg(id, 0, element).div(self.arg(id, 1, element), prec),
+            Op::Neg => self.arg(id, 0, element).neg(),
+            Op::Abs => unary(&|x| x.abs(prec)),
+            Op::Sign => {
+                let (low, high) = (Ball::one().neg(), Ball::one());
+                match self.ball(id, 0, element) {
+                    x @ (Ball::Undefined | Ball::Unknown) => Point(x),
+                    x => at_kink(x.place(), here, low, high, effort),
+                }
+            }
+            Op::Maximum | Op::Minimum => {
+                let wanted = if node.op == Op::Maximum { Ordering::Greater } else { Ordering::Less };
+                let (a, b) = (self.ball(id, 0, element), self.ball(id, 1, element));
+                match self.difference(id, element, &a, &b) {
+                    Place::Zero => Point(a),
+                    Place::Positive => Point(if wanted == Ordering::Greater { a } else { b }),
+                    Place::Negative => Point(if wanted == Ordering::Greater { b } else { a }),
+                    Place::Straddles => Point(extremum(&a, &b, wanted, prec)),
+                }
+            }
+            Op::TieShare => {
+                let (a, b) = (self.ball(id, 0, element), self.ball(id, 1, element));
+                match (&a, &b) {
+                    (Ball::Undefined, _) | (_, Ball::Undefined) => Point(Ball::Undefined),
+                    (Ball::Unknown, _) | (_, Ball::Unknown) => Point(Ball::Unknown),
+                    _ => {
+                        // The share of b is 1 minus that of a: one choice, whichever of them is asked.
+                        let (first, second) = (node.args[0], node.args[1]);
+                        let name = (first.min(second) + 1, first.max(second) + 1, element);
+                        let (zero, one) = (Ball::zero(), Ball::one());
+                        let place = self.difference(id, element, &a, &b);
+                        if first <= second {
+                            at_kink(place, name, zero, one, effort)
+                        } else {
+                            at_kink(place.opposite(), name, one, zero, effort)
+                        }
+                    }
+                }
+            }
+            Op::Clamp { low, high } => unary(&|x| {
+                let raised = extremum(x, &Ball::from_f64(low.get()), Ordering::Greater, prec);
+                extremum(&raised, &Ball::from_f64(high.get()), Ordering::Less, prec)
+            }),
+            Op::ClampShare { low, high } => {
+                let x = self.ball(id, 0, element);
+                let above = x.sub(&Ball::from_f64(low.get()), prec).place();
+                let below = Ball::from_f64(high.get()).sub(&x, prec).place();
+                let (zero, one) = (Ball::zero(), Ball::one());
+                match (above, below) {
+                    _ if matches!(x, Ball::Undefined | Ball::Unknown) => Point(x),
+                    (Place::Negative, _) | (_, Place::Negative) => Point(zero),
+                    (Place::Positive, Place::Positive) => Point(one),
+                    (Place::Straddles, _) | (_, Place::Straddles) => {
+                        Value::unseparated(here, zero, one, effort)
+                    }
+                    _ => Value::kink(here, zero, one),
+                }
+            }
+            Op::Sqrt => unary(&|x| f::sqrt(x, prec)),
+            Op::Exp => unary(&|x| f::exp(x, prec)),
+            Op::Expm1 => unary(&|x| f::expm1(x, prec)),
+            Op::Ln => unary(&|x| f::ln(x, prec)),
+            Op::Ln1p => unary(&|x| f::ln_1p(x, prec)),
+            Op::Pow(p) => unary(&|x| f::pow(x, p.get(), prec)),
+            Op::Tanh => unary(&|x| f::tanh(x, prec)),
+            Op::Softplus => unary(&|x| f::softplus(x, prec)),
+            Op::Sigmoid => unary(&|x| f::sigmoid(x, prec)),
+            Op::LogSigmoid => unary(&|x| f::log_sigmoid(x, prec)),
+            Op::LogCosh => unary(&|x| f::log_cosh(x, prec)),
+            Op::Expm1Minus => unary(&|x| f::expm1_minus(x, prec)),
+            Op::Xlogy => Point(f::xlogy(&self.ball(id, 0, element), &self.ball(id, 1, element), prec)),
+            Op::BceWithLogits | Op::BceWithLogitsWeighted | Op::SigmoidMinus | Op::SigmoidMinusWeighted => {
+                let (z, y) = (self.ball(id, 0, element), self.ball(id, 1, element));
+                let positive = match node.op {
+                    Op::BceWithLogits | Op::SigmoidMinus => y.clone(),
+                    _ => y.mul(&self.ball(id, 2, element), prec),
+                };
+                let negative = Ball::one().sub(&y, prec);
+                Point(match node.op {
+                    // All terms are at least 0, so nothing cancels.
+                    Op::BceWithLogits | Op::BceWithLogitsWeighted => weighted_sum(
+                        (&negative, || f::softplus(&z, prec)),
+                        (&positive, || f::softplus(&z.neg(), prec)),
+                        prec,
+                    ),
+                    _ => weighted_sum(
+                        (&negative, || f::sigmoid(&z, prec)),
+                        (&positive.neg(), || f::sigmoid(&z.neg(), prec)),
+                        prec,
+                    ),
+                })
+            }
+            Op::SoftplusGap => {
+                let (z, w) = (self.ball(id, 0, element), self.ball(id, 1, element));
+                Point(softplus_gap(&z, &w, prec))
+            }
+            Op::ScatterAdd(indices) => {
+                let sources = indices.iter().enumerate().filter(|&(_, &to)| to == element);
+                let terms: Vec<&Value> = sources.map(|(at, _)| self.arg(id, 0, at)).collect();
+                Value::sum(terms.iter().copied(), prec, here)
+            }
+            Op::Sum { .. } => {
+                let (_, n, stride) = self.rows_of(id).unwrap_or((0, 0, 1));
+                let terms = (0..n).map(|k| self.arg(id, 0, row_element(element, k, n, stride)));
+                let sum = Value::sum(terms, prec, here);
+                self.evaluations += n as u64;
+                sum
+            }
+            Op::Dot { .. } => {
+                let (_, n, stride) = self.rows_of(id).unwrap_or((0, 0, 1));
+                let at = |k| row_element(element, k, n, stride);
+                let terms = (0..n).map(|k| self.arg(id, 0, at(k)).mul(self.arg(id, 1, at(k)), prec, here));
+                let terms: Vec<Value> = terms.collect();
+                self.evaluations += n as u64;
+                Value::sum(terms.iter(), prec, here)
+            }
+            Op::MaxAxis { .. } | Op::MaxShare { .. } => {
+                let row = self.row_number(id, element);
+                let mut hulls = Vec::new();
+                let values = self.row(id, 0, row, &mut hulls);
+                let most = values
+                    .iter()
+                    .skip(1)
+                    .fold(values[0].clone(), |most, x| extremum(&most, x, Ordering::Greater, prec));
+                if matches!(node.op, Op::MaxAxis { .. }) {
+                    return Point(most);
+                }
+                let (_, n, stride) = self.rows_of(id).unwrap_or((0, 0, 1));
+                let own = element / stride % n;
+                max_share(&values, own, &most, here, effort)
+            }
+            Op::LogSumExp
+            | Op::Softmax
+            | Op::LogSoftmax
+            | Op::CrossEntropy(_)
+            | Op::CrossEntropyGradient(_)
+            | Op::SoftCrossEntropy
+            | Op::SoftCrossEntropyGradient => Point(self.exponential_row(id, element)),
+            Op::Norm { p, epsilon } => {
+                self.fill_norm(id, element, *p, epsilon.get());
+                Point(self.norms[&(node.args[0], element)].norm.clone())
+            }
+            Op::NormGradient { p, epsilon } => {
+                let row = self.row_number(id, element);
+                self.fill_norm(id, row, *p, epsilon.get());
+                let mut hulls = Vec::new();
+                let values = self.row(id, 0, row, &mut hulls);
+                let own = element % values.len();
+                self.norms[&(node.args[0], row)].gradient(
+                    &values,
+                    own,
+                    (p.power(), epsilon.get()),
+                    here,
+                    effort,
+                )
+            }
+            Op::Normalize => {
+                let row = self.row_number(id, element);
+                let two = Degree::from(crate::graph::Power::Finite(2.0));
+                self.fill_norm(id, row, two, 0.0);
+                Point(self.ball(id, 0, element).div(&self.norms[&(node.args[0], row)].norm, prec))
+            }
+            Op::Select(_)
+            | Op::Broadcast
+            | Op::Reshape
+            | Op::Slice { .. }
+            | Op::Concatenate { .. }
+            | Op::Gather(_)
+            | Op::StopGradient => unreachable!("views are followed"),
+        }
+    }
+
+    /// The difference's place, by exact parts where the balls do not tell.
+    fn difference(&self, id: NodeId, element: usize, a: &Ball, b: &Ball) -> Place {
+        match a.compare(b, self.effort.prec) {
+            Some(Ordering::Less) => Place::Negative,
+            Some(Ordering::Equal) => Place::Zero,
+            Some(Ordering::Greater) => Place::Positive,
+            None if self.arguments_cancel(id, element, true) => Place::Zero,
+            None => Place::Straddles,
+        }
+    }
+
+    /// A sum or difference that is exactly 0 by its parts, though its ball straddles 0.
+    fn settled_zero(&self, value: Value, id: NodeId, element: usize, difference: bool) -> Value {
+        match &value {
+            Point(ball @ Ball::Finite { .. })
+                if ball.place() == Place::Straddles && self.arguments_cancel(id, element, difference) =>
+            {
+                Point(Ball::zero())
+            }
+            _ => value,
+        }
+    }
+
+    fn arguments_cancel(&self, id: NodeId, element: usize, difference: bool) -> bool {
+        let args = &self.program.graph.nodes()[id].args;
+        let both_points = args.iter().all(|&arg| matches!(self.get(arg, element), Point(_)));
+        let part = |k: usize| self.monomial(args[k], element, &[]);
+        let (true, Some(a), Some(b)) = (both_points, part(0), part(1)) else { return false };
+        a.equals(&if difference { b } else { b.neg() })
+    }
+
+    /// An output's element again, where its parts show that it, or a corner of it, is a number that can be written
+    /// exactly: its ball then straddles that number at every precision.
+    pub fn exactly(&self, output: usize, element: usize) -> Option<Value> {
+        let id = self.program.outputs[output].1;
+        let exact = |ball: &Ball, choices: Choices<'_>| {
+            let Ball::Finite { rad, .. } = ball else { return None };
+            match self.monomial(id, element, choices)?.to_exact()? {
+                (exact, Side::Any) => Some(Ball::exact(exact)),
+                // The ball holds both the number and, up to its own rounding, the exact one beside it.
+                (exact, side) => Some(Ball::sided(exact, *rad + *rad, side)),
+            }
+        };
+        match self.get(id, element) {
+            Point(ball) => exact(ball, &[]).map(Point),
+            Value::Set(corners) => {
+                let mut any = false;
+                let balls = corners.balls().iter().enumerate().map(|(corner, ball)| {
+                    let kinks = corners.kinks().iter().enumerate();
+                    let choices: Vec<(Kink, bool)> =
+                        kinks.map(|(k, &kink)| (kink, corner >> k & 1 == 1)).collect();
+                    let exact = exact(ball, &choices);
+                    any |= exact.is_some();
+                    exact.unwrap_or_else(|| ball.clone())
+                });
+                let balls = balls.collect();
+                any.then(|| Value::of_corners(corners.kinks().to_vec(), balls))
+            }
+        }
+    }
+
+    /// The element, at that corner if it is a set, as a product of exact parts, if it is one.
+    fn monomial(&self, id: NodeId, element: usize, choices: Choices<'_>) -> Option<Monomial> {
+        let (id, element) = self.source(id, element);
+        let chosen = |kink: Kink| choices.iter().find(|(known, _)| *known == kink).map(|&(_, choice)| choice);
+        let ball = match self.get(id, element) {
+            Point(ball) => ball,
+            Value::Set(corners) => corners.at(chosen)?,
+        };
+        if ball.is_exact() || ball.is_one_sided() {
+            return Monomial::near(ball);
+        }
+        let node = &self.program.graph.nodes()[id];
+        let part = |k: usize| self.monomial(node.args[k], element, choices);
+        match &node.op {
+            Op::Neg => Some(part(0)?.neg()),
+            Op::Add => part(0)?.add(part(1)?),
+            Op::Sub => part(0)?.add(part(1)?.neg()),
+            Op::Mul => part(0)?.mul(part(1)?),
+            Op::Div => part(0)?.div(part(1)?),
+            Op::Minimum | Op::Maximum => {
+                // One of the two arguments: the one whose ball this is.
+                let (a, b) = (self.ball(id, 0, element), self.ball(id, 1, element));
+                let first = match self.difference(id, element, &a, &b) {
+                    Place::Zero => true,
+                    Place::Negative => node.op == Op::Minimum,
+                    Place::Positive => node.op == Op::Maximum,
+                    Place::Straddles => return None,
+                };
+                part(usize::from(!first))
+            }
+            Op::Norm { p, epsilon } | Op::NormGradient { p, epsilon } => {
+                let row = self.row_number(id, element);
+                let mut hulls = Vec::new();
+                let values = self.row(id, 0, row, &mut hulls);
+                let own = matches!(node.op, Op::NormGradient { .. }).then(|| element % values.len());
+                Monomial::norm(&values, p.power(), epsilon.get(), own)
+            }
+            Op::Softmax | Op::CrossEntropyGradient(_) => {
+                // Ties and excluded classes: the exponentials are 1 and 0.
+                let row = self.row_number(id, element);
+                let shared = self.exponentials.get(&(node.args[0], row))?.as_ref()?;
+                let own = element % shared.terms.len();
+                let total = Monomial::near(&shared.total)?;
+                let softmax = Monomial::near(&shared.terms[own])?.div(total)?;
+                match &node.op {
+                    Op::CrossEntropyGradient(classes) if classes[row] == own => {
+                        softmax.add(Monomial::exact(&Ball::one())?.neg())
+                    }
+                    _ => Some(softmax),
+                }
+            }
+            _ => None,
+        }
+    }
+
+    fn fill_norm(&mut self, id: NodeId, row: usize, p: Degree, epsilon: f64) {
+        let key = (self.program.graph.nodes()[id].args[0], row);
+        if self.norms.contains_key(&key) {
+            return;
+        }
+        let mut hulls = Vec::new();
+        let values = self.row(id, 0, row, &mut hulls);
+        let (count, norm) = (values.len(), RowNorm::of(&values, p.power(), epsilon, self.effort.prec));
+        self.evaluations += count as u64;
+        self.norms.insert(key, norm);
+    }
+
+    /// An element of an operation on rows of exponentials.
+    fn exponential_row(&mut self, id: NodeId, element: usize) -> Ball {
+        let prec = self.effort.prec;
+        let node = &self.program.graph.nodes()[id];
+        let row = self.row_number(id, element);
+        let key = (node.args[0], row);
+        if !self.exponentials.contains_key(&key) {
+            let mut hulls = Vec::new();
+            let values = self.row(id, 0, row, &mut hulls);
+            let (count, filled) = (values.len(), Exponentials::of(&values, prec));
+            self.evaluations += count as u64;
+            self.exponentials.insert(key, filled);
+        }
+        let (_, n, _) = self.rows_of(id).unwrap_or((0, 1, 1));
+        let own = element % n;
+        let total_key = (node.args.get(1).copied().unwrap_or(0), row);
+        if node.op == Op::SoftCrossEntropyGradient && !self.totals.contains_key(&total_key) {
+            let mut hulls = Vec::new();
+            let total = Ball::sum(self.row(id, 1, row, &mut hulls).iter().copied(), prec);
+            self.totals.insert(total_key, total);
+        }
+        let mut hulls = Vec::new();
+        let Some(shared) = &self.exponentials[&key] else {
+            // No finite maximum: undefined where an entry is, or where all are −∞; else not known yet.
+            let values = self.row(id, 0, row, &mut hulls);
+            let open = values.iter().any(|x| matches!(x, Ball::Unknown | Ball::Huge(_)));
+            return if open { Ball::Unknown } else { Ball::Undefined };
+        };
+        match &node.op {
+            Op::Softmax => shared.softmax(own, prec),
+            Op::CrossEntropyGradient(classes) if classes[row] == own => shared.softmax_minus_one(own, prec),
+            Op::CrossEntropyGradient(_) => shared.softmax(own, prec),
+            Op::SoftCrossEntropyGradient => {
+                let q = self.ball(id, 1, element);
+                shared.soft_gradient(&q, &self.totals[&total_key], own, prec)
+            }
+            op => {
+                let values = self.row(id, 0, row, &mut hulls);
+                match op {
+                    Op::LogSoftmax => shared.surprise(&values, own, prec).neg(),
+                    Op::CrossEntropy(classes) => shared.surprise(&values, classes[row], prec),
+                    Op::SoftCrossEntropy => {
+                        let mut q_hulls = Vec::new();
+                        let q = self.row(id, 1, row, &mut q_hulls);
+                        shared.soft_cross_entropy(&values, &q, prec)
+                    }
+                    _ => values[shared.top].add(&shared.ln_total, prec),
+                }
+            }
+        }
+    }
+}
+
+/// a·f() + b·g(), where a term whose factor is exactly 0 is left out: f and g are finite.
+fn weighted_sum(
+    (a, f): (&Ball, impl FnOnce() -> Ball),
+    (b, g): (&Ball, impl FnOnce() -> Ball),
+    prec: u32,
+) -> Ball {
+    match (a.is_zero(), b.is_zero()) {
+        (true, _) => b.mul(&g(), prec),
+        (_, true) => a.mul(&f(), prec),
+        _ => a.mul(&f(), prec).add(&b.mul(&g(), prec), prec),
+    }
+}
+
+/// w·softplus(−z) − softplus(z) = (w − 1)·softplus(−|z|) − z, or − w·z below 0: exact but for a term that vanishes.
+fn softplus_gap(z: &Ball, w: &Ball, prec: u32) -> Ball {
+    let (tail, main) = match z.place() {
+        Place::Negative => (f::softplus(z, prec), w.mul(z, prec)),
+        Place::Positive | Place::Zero => (f::softplus(&z.neg(), prec), z.clone()),
+        Place::Straddles => {
+            let gain = w.mul(&f::softplus(&z.neg(), prec), prec);
+            return gain.sub(&f::softplus(z, prec), prec);
+        }
+    };
+    let rest = w.sub(&Ball::one(), prec);
+    if rest.is_zero() { main.neg() } else { rest.mul(&tail, prec).sub(&main, prec) }
+}
+
+/// ∂max/∂x of the entry `own`: 1 where it is the only maximum, [0, 1] at ties.
+fn max_share(values: &[&Ball], own: usize, most: &Ball, here: Kink, effort: Effort) -> Value {
+    let others = values.iter().enumerate().filter(|&(at, _)| at != own).map(|(_, x)| x);
+    match values[own].compare(most, effort.prec) {
+        Some(Ordering::Less) => Point(Ball::zero()),
+        Some(_) => {
+            let orders: Vec<_> = others.map(|x| values[own].compare(x, effort.prec)).collect();
+            if orders.contains(&None) {
+                Value::unseparated(here, Ball::zero(), Ball::one(), effort)
+            } else if orders.contains(&Some(Ordering::Equal)) {
+                Value::kink(here, Ball::zero(), Ball::one())
+            } else {
+                Point(Ball::one())
+            }
+        }
+        None if matches!(most, Ball::Undefined) => Point(Ball::Undefined),
+        None => Value::unseparated(here, Ball::zero(), Ball::one(), effort),
+    }
+}
+
+/// Element k of a row of n elements, `stride` apart.
+fn row_element(row: usize, k: usize, n: usize, stride: usize) -> usize {
+    row / stride * n * stride + k * stride + row % stride
+}
+
+/// The element of an array of shape `from` that is repeated at an element of shape `to`.
+fn broadcast_source(from: &[usize], to: &[usize], mut element: usize) -> usize {
+    let (mut source, mut stride) = (0, 1);
+    for (k, &extent) in to.iter().enumerate().rev() {
+        let index = element % extent;
+        element /= extent;
+        let Some(at) = (k + from.len()).checked_sub(to.len()) else { break };
+        if from[at] != 1 {
+            source += index * stride;
+        }
+        stride *= from[at];
+    }
+    source
+}
