@@ -153,7 +153,7 @@ const REQUESTS: &[(&str, &str)] = &[
     (r#""loss":"mse","format":"f32","inputs":{}"#, "input `prediction` is missing"),
     (
         r#""loss":"mse","format":"f32","inputs":{"prediction":{"dtype":"f32","shape":[2],"values":[1.0]}}"#,
-        "takes 2 values, 1 found",
+        "takes 2 values, 1 given",
     ),
     (
         r#""loss":"mse","format":"f32","inputs":{"prediction":{"dtype":"f32","shape":[1],"values":[[1.0]]}}"#,
