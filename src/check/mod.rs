@@ -26,7 +26,7 @@ pub const DEFAULT_CASES: usize = 12;
 
 /// The number of classes or elements in the regime `long` where nothing else is said: long enough for sums that drift or
 /// stick. 128 Ki ([`LONGEST`]) shows every danger, and takes its time.
-pub const DEFAULT_LONG: usize = 4 << 10;
+pub const DEFAULT_LONG: usize = 1 << 10;
 
 /// The number of classes of the largest vocabularies.
 pub const LONGEST: usize = 128 << 10;
