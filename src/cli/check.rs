@@ -115,7 +115,6 @@ fn options(args: &Args) -> Result<Options, Stop> {
         long: args.long as usize,
         shard: args.shard.as_deref().map(shard).transpose()?,
         require: names::level(&args.require)?,
-        ..Options::default()
     })
 }
 
