@@ -151,7 +151,7 @@ impl Unit<'_> {
         let verified = verified.map_err(|error| CheckError::Refused {
             loss: self.support.loss.clone(),
             format: self.format.name(),
-            error,
+            error: Box::new(error),
         })?;
         let with_ones = cases.iter().enumerate().filter(|(_, case)| other_upstream(case));
         let with_ones: Vec<usize> = with_ones.map(|(at, _)| at).take(ALWAYS_WITH_ONES).collect();
@@ -216,7 +216,10 @@ impl Unit<'_> {
                     self.cells.add(&case, regime, demanded, verdict);
                 }
                 let small = case.elements() <= LARGEST_ASKED_AGAIN;
-                if self.asked % ASKED_AGAIN_EVERY == 0 && small && self.sample.len() < MOST_ASKED_AGAIN {
+                if self.asked.is_multiple_of(ASKED_AGAIN_EVERY)
+                    && small
+                    && self.sample.len() < MOST_ASKED_AGAIN
+                {
                     self.sample.push(Sampled { case: case.clone(), regime, demanded, answer: outputs });
                 }
             }

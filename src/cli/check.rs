@@ -4,7 +4,7 @@ use super::report::{Target, publish, targets};
 use super::style::{Bar, Colours};
 use super::{FAILS, HOLDS, Stop, eval, names, print, stop};
 use crate::case::Case;
-use crate::check::{self, DEFAULT_CASES, Options, Replayed, Shard};
+use crate::check::{self, DEFAULT_CASES, DEFAULT_LONG, LONGEST, Options, Replayed, Shard};
 use crate::judge::Level;
 use crate::kernel;
 use crate::report::Report;
@@ -38,6 +38,9 @@ pub(super) struct Args {
     /// Cases per loss, format and regime
     #[arg(long, value_name = "N", default_value_t = DEFAULT_CASES as u32, value_parser = clap::value_parser!(u32).range(1..))]
     cases: u32,
+    /// The number of classes or elements in the regime `long`; 131072 shows every danger
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_LONG as u32, value_parser = clap::value_parser!(u32).range(1..=LONGEST as i64))]
+    long: u32,
     /// The seed of the cases
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -109,9 +112,9 @@ fn options(args: &Args) -> Result<Options, Stop> {
         regimes,
         cases: args.cases as usize,
         seed: args.seed,
+        long: args.long as usize,
         shard: args.shard.as_deref().map(shard).transpose()?,
         require: names::level(&args.require)?,
-        ..Options::default()
     })
 }
 
