@@ -75,6 +75,9 @@ class Examples(unittest.TestCase):
         true = reference(triplet([0, 0], [0, 0], [0, 1]))
         self.assertEqual(true["loss"], [0])
         self.assertEqual(true["grad.anchor"], [(-1, 1), (0, 2)])
+        # An end of the interval that cancels to 0 exactly: the sign of a − p less [−1, 1].
+        true = reference(triplet([0.3], [-0.4], [0.3], margin=0.3))
+        self.assertEqual(true["grad.anchor"], [(0, 2)])
         true = reference(triplet([0, 0], [0, 0], [0, 1], epsilon=1e-6, epsilon_placement="root", margin=2.0))
         self.assertEqual(true["grad.positive"], [0, 0])
 

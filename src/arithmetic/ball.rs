@@ -581,7 +581,8 @@ impl Ball {
         if self.place() == Place::Straddles {
             return None;
         }
-        let (low, high) = self.ends(mid.prec())?;
+        // Ends with more bits than any canonical number, however short the midpoint is.
+        let (low, high) = self.ends(mid.prec().max(128))?;
         let beside = |end: &Float, side: Side| just_beside(end, side).map(|m| m.round_to_odd(format));
         let low = beside(&low, if *side == Side::Above { Side::Above } else { Side::Any })?;
         let high = beside(&high, if *side == Side::Below { Side::Below } else { Side::Any })?;

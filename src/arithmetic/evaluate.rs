@@ -534,6 +534,14 @@ impl<'a> Evaluation<'a> {
                 let own = matches!(node.op, Op::NormGradient { .. }).then(|| element % values.len());
                 Monomial::norm(&values, p.power(), epsilon.get(), own)
             }
+            Op::SoftCrossEntropyGradient => {
+                let row = self.row_number(id, element);
+                let shared = self.exponentials.get(&(node.args[0], row))?.as_ref()?;
+                let term = &shared.terms[element % shared.terms.len()];
+                let (q, q_total) = (part(1)?, Monomial::near(self.totals.get(&(node.args[1], row))?)?);
+                let softmax = Monomial::near(term)?.div(Monomial::near(&shared.total)?)?;
+                softmax.mul(q_total)?.add(q.neg())
+            }
             Op::Softmax | Op::CrossEntropyGradient(_) => {
                 // Ties and excluded classes: the exponentials are 1 and 0.
                 let row = self.row_number(id, element);

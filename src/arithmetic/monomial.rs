@@ -6,6 +6,7 @@
 //! parts are equal exactly. Not complete: `None` means "not known".
 
 use super::ball::{Ball, Side};
+use super::elementary::small_fraction;
 use crate::graph::Power;
 use rug::{Float, Integer, Rational, ops::Pow};
 
@@ -116,6 +117,11 @@ impl Monomial {
 
     /// a + b of rationals, or of a number with itself.
     pub fn add(self, other: Monomial) -> Option<Monomial> {
+        for (zero, term) in [(&self, &other), (&other, &self)] {
+            if zero.radicand == 0 && zero.drift == Drift::None {
+                return Some(term.clone());
+            }
+        }
         if self.has_parts_of(&other) {
             let drift = self.drift.joined(other.drift)?;
             let sum = self.mul(Monomial { radicand: Rational::from(2), ..Monomial::one() });
@@ -182,6 +188,11 @@ impl Monomial {
     pub fn norm(row: &[&Ball], p: Power, epsilon: f64, i: Option<usize>) -> Option<Monomial> {
         let Power::Finite(p) = p else { return None };
         let sizes: Vec<Monomial> = row.iter().map(|x| Monomial::exact(x)).collect::<Option<_>>()?;
+        if epsilon == 0.0
+            && let Some(equal) = Monomial::norm_of_equals(&sizes, p, i)
+        {
+            return Some(equal);
+        }
         let norm = Monomial::norm_of(&sizes, row, p, epsilon)?;
         let Some(i) = i else { return Some(norm) };
         let size = Monomial { negative: false, ..sizes[i].clone() };
@@ -199,6 +210,27 @@ impl Monomial {
         };
         slope.negative = sizes[i].negative;
         Some(slope)
+    }
+
+    /// The norm, or its derivative by xᵢ, of a row whose m coordinates that are not 0 all have the size s, to a degree
+    /// p = a/2^k: (m·s^p)^(1/p) = (s^a·m^(2^k))^(1/a), and (s/norm)^(p−1) = m^(−(p−1)/p) = (m^(a−2^k))^(−1/a).
+    fn norm_of_equals(sizes: &[Monomial], p: f64, i: Option<usize>) -> Option<Monomial> {
+        let (a, k) = small_fraction(p)?;
+        let mut nonzero = sizes.iter().filter(|x| x.radicand != 0);
+        let size = &nonzero.next()?.radicand;
+        if nonzero.any(|x| x.radicand != *size) {
+            return None;
+        }
+        let count = Integer::from(sizes.iter().filter(|x| x.radicand != 0).count());
+        if (size.numer().significant_bits() + size.denom().significant_bits()) * a > MOST_BITS {
+            return None;
+        }
+        let (radicand, negative) = match i {
+            None => (size.clone().pow(a) * count.pow(1u32 << k), false),
+            Some(i) if sizes[i].radicand == 0 => return None,
+            Some(i) => (Rational::from((Integer::from(1), count.pow(a - (1u32 << k)))), sizes[i].negative),
+        };
+        Some(Monomial { negative, radicand, degree: a, ..Monomial::one() })
     }
 
     fn norm_of(sizes: &[Monomial], row: &[&Ball], p: f64, epsilon: f64) -> Option<Monomial> {

@@ -84,13 +84,14 @@ impl Exponentials {
     }
 
     /// softmax_c·Q − q_c with Q = Σq, by (e_c·(Q − q_c) − q_c·Σ_{i≠c} eᵢ)/Σe: where q_c is all of Q nothing cancels,
-    /// and ties come out exact. Where the tail vanishes beside the maximum, by the formula as it stands, which keeps
-    /// the side on which the number is.
+    /// and ties come out exact. Where e_c vanishes beside the sum, or the tail beside the maximum, by the formula as it
+    /// stands, which keeps the side on which the number is.
     pub fn soft_gradient(&self, q_c: &Ball, q_total: &Ball, c: usize, prec: u32) -> Ball {
         if self.terms[c].is_zero() {
             return q_c.neg();
         }
-        if self.total.is_one_sided() {
+        let vanishes = self.terms[c].magnitude().bound_exponent() < -i64::from(prec);
+        if vanishes || self.total.is_one_sided() {
             return self.softmax(c, prec).mul(q_total, prec).sub(q_c, prec);
         }
         let rest = q_total.sub(q_c, prec);
