@@ -393,18 +393,18 @@ def main(arguments):
             answer = json.load(file)
         if "outputs" not in answer:
             sys.exit(f"the answer has no outputs: {answer}")
-        answers = {name: Tensor(tensor) for name, tensor in answer["outputs"].items()}
+        answers = answer["outputs"]
     for name, truths in reference(request).items():
-        answer = answers.get(name)
-        source = request["inputs"].get(name.removeprefix("grad."))
-        shape = answer.shape if answer else source["shape"] if source else [len(truths)]
-        if answer and len(answer.values) != len(truths):
-            print(f"{name}: the answer has {len(answer.values)} elements, the truth {len(truths)}")
+        answer = Tensor(answers[name]).values if name in answers else None
+        scalar = [] if len(truths) == 1 else [len(truths)]
+        shape = request["inputs"].get(name.removeprefix("grad."), answers.get(name, {"shape": scalar}))["shape"]
+        if answer is not None and len(answer) != len(truths):
+            print(f"{name}: the answer has {len(answer)} elements, the truth {len(truths)}")
             continue
         for element, truth in enumerate(truths):
             line = f"{name}{_index(element, shape)}  {kind(truth, request['format']):9}  {_digits(truth, 60)}"
-            if answer:
-                got = answer.values[element]
+            if answer is not None:
+                got = answer[element]
                 error = error_in_ulp(truth, got, request["format"])
                 line += f"\n    got {float(got)!r}, {mp.nstr(error, 6)} ulp off"
             print(line)

@@ -125,6 +125,17 @@ class Handshake(unittest.TestCase):
         self.assertEqual(len(talk(EXAMPLE, {"lossproof": 1}, end=b"")), 1)
 
 
+class Readme(unittest.TestCase):
+    def test_the_example_is_shown_in_full(self):
+        def read(*path):
+            with open(os.path.join(HERE, *path), encoding="utf-8") as file:
+                return file.read()
+
+        example = read("numpy_example.py")
+        self.assertIn(f"```python\n{example}```\n", read("..", "README.md"))
+        self.assertLess(len(example.splitlines()), 30)
+
+
 class Answers(unittest.TestCase):
     def test_values_and_gradients(self):
         upstream = tensor("f32", [2.0], [])

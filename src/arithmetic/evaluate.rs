@@ -5,7 +5,7 @@
 use super::ball::{Ball, Place, Side};
 use super::elementary as f;
 use super::monomial::Monomial;
-use super::rows::{Exponentials, RowNorm};
+use super::rows::{Exponentials, Maximum, RowNorm};
 use super::value::{Effort, Kink, Value, at_kink, extremum};
 use crate::case::{Case, program::Program};
 use crate::graph::{Degree, NodeId, Op};
@@ -38,6 +38,7 @@ pub struct Evaluation<'a> {
     stores: Vec<Store>,
     exponentials: HashMap<(NodeId, usize), Option<Exponentials>>,
     norms: HashMap<(NodeId, usize), RowNorm>,
+    maxima: HashMap<(NodeId, usize), Maximum>,
     totals: HashMap<(NodeId, usize), Ball>,
     /// How many elements of nodes have been evaluated; a reduction of n elements counts n.
     pub evaluations: u64,
@@ -59,6 +60,7 @@ impl<'a> Evaluation<'a> {
             stores: nodes.iter().map(|_| Store::Absent).collect(),
             exponentials: HashMap::new(),
             norms: HashMap::new(),
+            maxima: HashMap::new(),
             totals: HashMap::new(),
             evaluations: 0,
         };
@@ -387,18 +389,18 @@ impl<'a> Evaluation<'a> {
             }
             Op::MaxAxis { .. } | Op::MaxShare { .. } => {
                 let row = self.row_number(id, element);
-                let mut hulls = Vec::new();
-                let values = self.row(id, 0, row, &mut hulls);
-                let most = values
-                    .iter()
-                    .skip(1)
-                    .fold(values[0].clone(), |most, x| extremum(&most, x, Ordering::Greater, prec));
+                let key = (node.args[0], row);
+                if !self.maxima.contains_key(&key) {
+                    let mut hulls = Vec::new();
+                    let maximum = Maximum::of(&self.row(id, 0, row, &mut hulls), prec);
+                    self.maxima.insert(key, maximum);
+                }
+                let maximum = &self.maxima[&key];
                 if matches!(node.op, Op::MaxAxis { .. }) {
-                    return Point(most);
+                    return Point(maximum.most.clone());
                 }
                 let (_, n, stride) = self.rows_of(id).unwrap_or((0, 0, 1));
-                let own = element / stride % n;
-                max_share(&values, own, &most, here, effort)
+                maximum.share(element / stride % n, here, effort)
             }
             Op::LogSumExp
             | Op::Softmax
@@ -414,16 +416,9 @@ impl<'a> Evaluation<'a> {
             Op::NormGradient { p, epsilon } => {
                 let row = self.row_number(id, element);
                 self.fill_norm(id, row, *p, epsilon.get());
-                let mut hulls = Vec::new();
-                let values = self.row(id, 0, row, &mut hulls);
-                let own = element % values.len();
-                self.norms[&(node.args[0], row)].gradient(
-                    &values,
-                    own,
-                    (p.power(), epsilon.get()),
-                    here,
-                    effort,
-                )
+                let (_, n, _) = self.rows_of(id).unwrap_or((0, 1, 1));
+                let (own, x) = (element % n, self.ball(id, 0, element));
+                self.norms[&(node.args[0], row)].gradient(own, &x, (p.power(), epsilon.get()), here, effort)
             }
             Op::Normalize => {
                 let row = self.row_number(id, element);
@@ -606,16 +601,18 @@ impl<'a> Evaluation<'a> {
                 shared.soft_gradient(&q, &self.totals[&total_key], own, prec)
             }
             op => {
-                let values = self.row(id, 0, row, &mut hulls);
+                let entry = |at: usize| self.ball(id, 0, row * n + at);
+                let x_max = entry(shared.top);
                 match op {
-                    Op::LogSoftmax => shared.surprise(&values, own, prec).neg(),
-                    Op::CrossEntropy(classes) => shared.surprise(&values, classes[row], prec),
+                    Op::LogSoftmax => shared.surprise(&x_max, &entry(own), prec).neg(),
+                    Op::CrossEntropy(classes) => shared.surprise(&x_max, &entry(classes[row]), prec),
                     Op::SoftCrossEntropy => {
                         let mut q_hulls = Vec::new();
+                        let values = self.row(id, 0, row, &mut hulls);
                         let q = self.row(id, 1, row, &mut q_hulls);
                         shared.soft_cross_entropy(&values, &q, prec)
                     }
-                    _ => values[shared.top].add(&shared.ln_total, prec),
+                    _ => x_max.add(&shared.ln_total, prec),
                 }
             }
         }
@@ -647,26 +644,6 @@ fn softplus_gap(z: &Ball, w: &Ball, prec: u32) -> Ball {
     };
     let rest = w.sub(&Ball::one(), prec);
     if rest.is_zero() { main.neg() } else { rest.mul(&tail, prec).sub(&main, prec) }
-}
-
-/// ∂max/∂x of the entry `own`: 1 where it is the only maximum, [0, 1] at ties.
-fn max_share(values: &[&Ball], own: usize, most: &Ball, here: Kink, effort: Effort) -> Value {
-    let others = values.iter().enumerate().filter(|&(at, _)| at != own).map(|(_, x)| x);
-    match values[own].compare(most, effort.prec) {
-        Some(Ordering::Less) => Point(Ball::zero()),
-        Some(_) => {
-            let orders: Vec<_> = others.map(|x| values[own].compare(x, effort.prec)).collect();
-            if orders.contains(&None) {
-                Value::unseparated(here, Ball::zero(), Ball::one(), effort)
-            } else if orders.contains(&Some(Ordering::Equal)) {
-                Value::kink(here, Ball::zero(), Ball::one())
-            } else {
-                Point(Ball::one())
-            }
-        }
-        None if matches!(most, Ball::Undefined) => Point(Ball::Undefined),
-        None => Value::unseparated(here, Ball::zero(), Ball::one(), effort),
-    }
 }
 
 /// Element k of a row of n elements, `stride` apart.

@@ -14,6 +14,10 @@ pub const CLAIMS: &[Claim] = &[
     Claim::always("bce_with_logits", "loss", BUILTIN_FORMATS, Level::Faithful),
     Claim::always("bce_with_logits", "grad.logits", BUILTIN_FORMATS, Level::Stable),
     Claim::always("bce_with_logits", "grad.target", BUILTIN_FORMATS, Level::Stable),
+    Claim {
+        without: &["pos_weight"],
+        ..Claim::always("bce_with_logits", "grad.target", BUILTIN_FORMATS, Level::Faithful)
+    },
 ];
 
 /// Σ weight·(pos_weight·y·softplus(−z) + (1 − y)·softplus(z)), reduced; z the logits, y the target.

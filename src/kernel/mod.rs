@@ -73,7 +73,7 @@ mod wide;
 pub use bce::BceWithLogits;
 pub use builtin::Builtin;
 pub use cross_entropy::CrossEntropy;
-pub use mutants::{Mutant, Variant, mutants};
+pub use mutants::{About, Mutant, Variant, mutants};
 pub use reduce::Reducing;
 pub use regression::{Regression, Residual};
 pub use storage::Storage;
@@ -180,6 +180,8 @@ pub struct Claim {
     pub formats: &'static [Format],
     /// With which parameter values; the others may be any.
     pub given: &'static [(&'static str, loss::Default)],
+    /// Without which optional inputs; the others may be there or not.
+    pub without: &'static [&'static str],
     /// The level that every element of every case holds, those of the regime `overflowing` included.
     pub level: Level,
 }
@@ -191,7 +193,7 @@ impl Claim {
         formats: &'static [Format],
         level: Level,
     ) -> Claim {
-        Claim { loss, output, formats, given: &[], level }
+        Claim { loss, output, formats, given: &[], without: &[], level }
     }
 }
 
@@ -259,14 +261,19 @@ mod tests {
             let spec = entry.spec();
             let gradients = spec.differentiable().map(crate::case::gradient_name);
             for output in std::iter::once("loss".to_owned()).chain(gradients) {
-                let found = claims()
-                    .any(|claim| claim.loss == spec.id && claim.output == output && claim.given.is_empty());
+                let found = claims().any(|claim| {
+                    claim.loss == spec.id
+                        && claim.output == output
+                        && claim.given.is_empty()
+                        && claim.without.is_empty()
+                });
                 assert!(found, "no claim for {} {output}", spec.id);
             }
         }
         for claim in claims() {
             let spec = loss::find(claim.loss).unwrap().spec();
             assert!(claim.given.iter().all(|(name, _)| spec.param(name).is_some()));
+            assert!(claim.without.iter().all(|name| spec.input(name).unwrap().optional));
         }
     }
 }

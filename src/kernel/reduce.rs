@@ -61,13 +61,12 @@ impl Reducer {
         self.how.reduction == Reduction::Mean && self.divisor.is_zero() && self.how.empty_mean_zero
     }
 
-    /// The derivative of ⟨upstream, loss⟩ by the term of that element or row.
+    /// The derivative of ⟨upstream, loss⟩ by the term of that element or row, of a loss that is not constant.
     pub(super) fn factor<S: Storage>(&self, upstream: &[S], at: usize) -> Wide {
         match self.how.reduction {
             Reduction::None => widen(upstream[at]),
             Reduction::Sum => widen(upstream[0]),
             Reduction::Mean if !self.divisor.is_zero() => widen(upstream[0]) / self.divisor,
-            Reduction::Mean if self.how.empty_mean_zero => Wide::ZERO,
             Reduction::Mean => Wide::NAN,
         }
     }

@@ -117,7 +117,7 @@ impl<S: Storage> TripletMargin<'_, S> {
             if self.swap {
                 swapped.measure(positive, negative, &self.norm, norm);
             }
-            let swaps = self.swap && (swapped.value.is_below(far.value) || swapped.value.is_nan());
+            let swaps = self.swap && swapped.value.is_below(far.value);
             let beyond = if swaps { &mut swapped } else { &mut far };
             let gap = near.value - beyond.value + margin;
             let active = gap.is_positive();
@@ -157,7 +157,8 @@ fn has_nan(x: &[Wide]) -> bool {
     x.iter().any(|x| x.is_nan())
 }
 
-/// (Σ|xᵢ|^p + ε)^(1/p), or max|xᵢ|; ε only where it stands in the root. NaN where a coordinate is.
+/// (Σ|xᵢ|^p + ε)^(1/p), or max|xᵢ|, for differences of two norms; ε only where it stands in the root. NaN where a
+/// coordinate is.
 fn norm(x: &[Wide], params: &NormParams) -> Wide {
     if has_nan(x) {
         return Wide::NAN;
@@ -166,7 +167,8 @@ fn norm(x: &[Wide], params: &NormParams) -> Wide {
     let total = |f: &dyn Fn(Wide) -> Wide| x.iter().fold(epsilon, |sum, &x| sum + f(x));
     match params.p {
         None => largest(x),
-        Some(1.0) => total(&Wide::abs),
+        // At p = 1 the ε of both distances cancels in their difference; left out, it takes no digits with it.
+        Some(1.0) => x.iter().fold(Wide::ZERO, |sum, &x| sum + x.abs()),
         Some(2.0) => total(&|x| x * x).sqrt(),
         Some(p) => {
             // In units of the largest coordinate where there is no ε, so that p·ln|x| stays small.

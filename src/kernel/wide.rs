@@ -121,9 +121,9 @@ impl Wide {
         if x == 0.0 || !x.is_finite() {
             return Wide::special(x as f32);
         }
-        let scale = if x.abs() < f64::MIN_POSITIVE { 64 } else { 0 };
-        let bits = (x * (1u64 << 32) as f64 * (1u64 << 32) as f64).to_bits();
-        let bits = if scale == 0 { x.to_bits() } else { bits };
+        // A subnormal f64 is made normal first.
+        let scale = if x.is_subnormal() { 64 } else { 0 };
+        let bits = if x.is_subnormal() { x * (1u128 << scale) as f64 } else { x }.to_bits();
         let exponent = (bits >> 52 & 0x7ff) as i32 - 1023;
         let mantissa = f64::from_bits(bits & !(0x7ff << 52) | 1023 << 52);
         Wide::scaled(Double::constant(mantissa), exponent - scale)

@@ -242,17 +242,15 @@ pub(super) const CE_26: About = About {
 fn smoothed(row: &[f32], target: Option<usize>, epsilon: f32) -> f32 {
     let (exps, m) = shifted(row);
     let ln_sum = libm::logf(pairwise_sum(&exps));
-    let mut loss = 0.0;
-    if let Some(target) = target
-        && epsilon < 1.0
-    {
-        loss += (1.0 - epsilon) * (ln_sum - (row[target] - m));
+    // share·(ln Σ exp(x − m) + (m − x)); of logits at both ends of the range only half the difference is in it.
+    let part = |share: f32, x: f32| share * ln_sum + 2.0 * share * (0.5 * m - 0.5 * x);
+    let at_target = target.filter(|_| epsilon < 1.0).map_or(0.0, |t| part(1.0 - epsilon, row[t]));
+    if epsilon == 0.0 {
+        return at_target;
     }
-    if epsilon > 0.0 {
-        let all: Vec<f32> = row.iter().map(|x| ln_sum - (x - m)).collect();
-        loss += epsilon * (pairwise_sum(&all) / row.len() as f32);
-    }
-    loss
+    let share = epsilon / row.len() as f32;
+    let everywhere: Vec<f32> = row.iter().map(|&x| part(share, x)).collect();
+    at_target + pairwise_sum(&everywhere)
 }
 
 /// Smoothing that goes over ignored rows too.

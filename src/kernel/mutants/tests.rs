@@ -63,6 +63,10 @@ fn triggers_show_the_fault_that_they_name() {
     for mutant in mutants() {
         for &format in mutant.formats() {
             let case = mutant.trigger(format);
+            if mutant.about.faults[0] == Fault::Nondeterministic {
+                // It counts its calls: those of the other test must be its first.
+                continue;
+            }
             let want = Builtin.run(&case).unwrap();
             let Ok(got) = mutant.wrong.run(&case) else { continue };
             let pairs = || want.iter().flat_map(|(name, t)| got[name].floats().iter().zip(t.floats()));
@@ -73,7 +77,7 @@ fn triggers_show_the_fault_that_they_name() {
                 Fault::SpuriousZero => any(&|x, y| x == 0.0 && y != 0.0),
                 Fault::ShapeMismatch => want["loss"].shape != got["loss"].shape,
                 Fault::Inaccurate => any(&|x, y| x.is_finite() && y.is_finite() && x != y),
-                Fault::Nondeterministic | Fault::Crash => true,
+                Fault::Crash => true,
                 other => panic!("{}: no test of {other:?}", mutant.about.entry),
             };
             assert!(shown, "{} {format}: {got:?}", mutant.about.entry);
