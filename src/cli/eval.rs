@@ -122,6 +122,9 @@ fn page(case: &Case, remarks: &[String], truth: &[(OutputTruth, Vec<Bounds>)]) -
     text
 }
 
+/// Bounds that share fewer characters are written apart.
+const FEWEST_SHARED: usize = 8;
+
 /// The bounds in one: the digits that both share, and their ends where they part.
 fn digits(truth: &Truth, bounds: &Bounds) -> String {
     let Some((low, high)) = bounds else { return "-".to_owned() };
@@ -131,12 +134,30 @@ fn digits(truth: &Truth, bounds: &Bounds) -> String {
     if matches!(truth, Truth::Set(..)) {
         return format!("[{low}, {high}]");
     }
+    // 4.8587…642e-2 and 4.8587…643e-2 are written 4.8587…64[2, 3]e-2.
+    let split = |text: &str| text.find('e').unwrap_or(text.len());
+    let ((low, low_exponent), (high, high_exponent)) = (low.split_at(split(low)), high.split_at(split(high)));
     let shared = low.bytes().zip(high.bytes()).take_while(|(a, b)| a == b).count();
-    let (low_end, high_end) = (&low[shared..], &high[shared..]);
-    let split_exponent = |text: &str| text.find(['e', 'E']).is_some();
-    // Digits that part before an exponent are written apart: a bracket inside of a number with an exponent misleads.
-    if shared < 8 || split_exponent(low_end) || split_exponent(high_end) {
-        return format!("[{low}, {high}]");
+    if low_exponent != high_exponent || shared < FEWEST_SHARED {
+        return format!("[{low}{low_exponent}, {high}{high_exponent}]");
     }
-    format!("{}[{low_end}, {high_end}]", &low[..shared])
+    format!("{}[{}, {}]{low_exponent}", &low[..shared], &low[shared..], &high[shared..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_written_as_one_number_where_they_share_digits() {
+        let written = |low: &str, high: &str| {
+            let bounds = Some((low.to_owned(), high.to_owned()));
+            digits(&Truth::Undefined, &bounds)
+        };
+        assert_eq!(written("1.2345678912e-2", "1.2345678913e-2"), "1.234567891[2, 3]e-2");
+        assert_eq!(written("1.2345678983", "1.2345679031"), "1.234567[8983, 9031]");
+        assert_eq!(written("9.999999999e-2", "1.000000000e-1"), "[9.999999999e-2, 1.000000000e-1]");
+        assert_eq!(written("-1.5", "-1.5"), "-1.5");
+        assert_eq!(digits(&Truth::Undefined, &None), "-");
+    }
 }

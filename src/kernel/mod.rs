@@ -131,6 +131,7 @@ pub struct Support {
     /// The formats.
     pub formats: Vec<Format>,
     /// The inputs by which it differentiates.
+    #[serde(default)]
     pub gradients: Vec<String>,
     /// The optional inputs that it takes.
     #[serde(default)]
