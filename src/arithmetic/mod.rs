@@ -8,6 +8,8 @@ pub mod evaluate;
 mod monomial;
 pub mod radius;
 mod rows;
+#[cfg(test)]
+mod specimen;
 pub mod value;
 pub mod working;
 
