@@ -9,6 +9,9 @@ mod monomial;
 pub mod radius;
 mod rows;
 #[cfg(test)]
+mod rows_soundness;
+#[cfg(test)]
+#[allow(dead_code)] // Shared with tests/ball_soundness.rs; each uses its part.
 mod specimen;
 pub mod value;
 pub mod working;

@@ -148,6 +148,12 @@ impl Recipe {
         Some((ball, Point::Number(point)))
     }
 
+    /// As `finite`, of a size whose powers and exponentials stay inside MPFR's range.
+    pub fn logit(&self) -> Option<(Ball, Float)> {
+        self.finite()
+            .filter(|(ball, _)| (-8000..64).contains(&ball.magnitude().bound_exponent()) || ball.is_zero())
+    }
+
     /// A finite ball with a point inside.
     pub fn finite(&self) -> Option<(Ball, Float)> {
         let mid = self.mid();
@@ -203,8 +209,10 @@ fn holds_point(ball: &Ball, point: &Float) -> bool {
 pub enum Truth {
     /// Exactly this.
     Exact(Rational),
-    /// Within these ends; equal where it is exactly this number.
+    /// Within these ends, and equal to one of them only where they are equal.
     Within(Float, Float),
+    /// Within these ends, which more than one rounding has moved apart.
+    Around(Float, Float),
     /// ∞, or −∞ where true.
     Infinite(bool),
     /// No value.
@@ -215,7 +223,9 @@ impl std::fmt::Debug for Truth {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Truth::Exact(x) => write!(f, "exactly {}", Short(&Float::with_val(REFERENCE, x))),
-            Truth::Within(low, high) => write!(f, "[{}, {}]", Short(low), Short(high)),
+            Truth::Within(low, high) | Truth::Around(low, high) => {
+                write!(f, "[{}, {}]", Short(low), Short(high))
+            }
             Truth::Infinite(negative) => write!(f, "infinite, negative {negative}"),
             Truth::Undefined => f.write_str("undefined"),
         }
@@ -271,7 +281,7 @@ impl Truth {
             (Ball::Infinite(a), Truth::Infinite(b)) if a == b => None,
             (Ball::Infinite(_), _) => wrong("claims an infinity"),
             (_, Truth::Infinite(_)) => wrong("claims a finite number"),
-            (Ball::Huge(negative), Truth::Within(low, high)) => {
+            (Ball::Huge(negative), Truth::Within(low, high) | Truth::Around(low, high)) => {
                 let edge = Float::with_val(2, 1) << (exp_max() - 1);
                 let small = if *negative { *low >= -edge } else { *high <= edge };
                 small.then(|| wrong("claims a huge number")).flatten()
@@ -291,7 +301,7 @@ impl Truth {
                     _ => None,
                 }
             }
-            (Ball::Finite { mid, rad, side }, Truth::Within(low, high)) => {
+            (Ball::Finite { mid, rad, side }, Truth::Within(low, high) | Truth::Around(low, high)) => {
                 // Each distance from below: only certain violations count.
                 let wide = 2 * REFERENCE + mid.prec();
                 let above = Float::with_val_round(wide, low - mid, Round::Down).0;
@@ -301,7 +311,9 @@ impl Truth {
                     return wrong("too narrow");
                 }
                 match side {
-                    Side::Any if rad.is_zero() && low != high => wrong("claims to be exact"),
+                    Side::Any if rad.is_zero() && low != high && matches!(self, Truth::Within(..)) => {
+                        wrong("claims to be exact")
+                    }
                     Side::Above if high <= mid => wrong("not above"),
                     Side::Below if low >= mid => wrong("not below"),
                     _ => None,
