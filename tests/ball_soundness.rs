@@ -13,6 +13,7 @@ use specimen::Outcome::{self, Skipped, Sound, Unsound};
 use specimen::{Operands, Point, REFERENCE, Recipe, Short, Truth, all, judge, rational, run};
 use std::cmp::Ordering;
 
+#[allow(dead_code)] // Shared with the unit tests; each uses its part.
 #[path = "../src/arithmetic/specimen.rs"]
 mod specimen;
 
@@ -392,4 +393,58 @@ fn claims([recipe]: &[Recipe; 1], _: u8, prec: u32) -> Outcome {
 #[test]
 fn places_and_bounds_are_true() {
     run(8, claims);
+}
+
+/// Results at and below MPFR's least numbers: the operands are scaled up for the reference, the result's ball too.
+fn underflow([first, second]: &[Recipe; 2], which: u8, prec: u32) -> Outcome {
+    const SCALE: u32 = 200;
+    let (Some((a, x)), Some((b, y))) = (first.mantissa(), second.mantissa()) else { return Skipped };
+    let low = rug::float::exp_min() + 12;
+    let shift = i32::from(which / 8);
+    let tiny = |ball: &Ball| match ball {
+        Ball::Finite { mid, rad, side } => {
+            let scaled = *rad * radius::Radius::power_of_two(i64::from(low));
+            Ball::sided(mid.clone() << low, scaled, *side)
+        }
+        other => other.clone(),
+    };
+    // x in [2^(emin+4), 2^(emin+20)]; x·2^SCALE for the reference.
+    let small = |y: &Float| y.clone() >> shift;
+    let reference = x.clone() << (low + SCALE as i32);
+    let (name, result, truth) = match which % 4 {
+        0 => ("mul", tiny(&a).mul(&scaled_down(&b, shift), prec), nearest(&reference * &small(&y))),
+        1 if y.is_zero() || b.place() == Place::Straddles => return Skipped,
+        1 => {
+            let large = y.clone() << shift;
+            ("div", tiny(&a).div(&scaled_down(&b, -shift), prec), nearest(&reference / &large))
+        }
+        2 => ("expm1", f::expm1(&tiny(&a), prec), nearest(&reference)),
+        _ => ("tanh", f::tanh(&tiny(&a), prec), nearest(&reference)),
+    };
+    // e^x − 1 and tanh x are x to within x² there, which is nothing beside 2^emin.
+    let near = which % 4 >= 2;
+    let Ball::Finite { mid, rad, side } = &result else { return judge(name, prec, &result, &truth, &[]) };
+    let scaled_rad = *rad * radius::Radius::power_of_two(i64::from(SCALE));
+    let lifted = Ball::sided(Float::with_val(mid.prec(), mid << SCALE), scaled_rad, *side);
+    match (near, truth) {
+        (true, Truth::Within(low, high)) => {
+            judge(name, prec, &lifted, &Truth::Around(low, high), &[(&a, &x), (&b, &y)])
+        }
+        (_, truth) => judge(name, prec, &lifted, &truth, &[(&a, &x), (&b, &y)]),
+    }
+}
+
+fn scaled_down(ball: &Ball, shift: i32) -> Ball {
+    match ball {
+        Ball::Finite { mid, rad, side } => {
+            let rad = *rad * radius::Radius::power_of_two(i64::from(-shift));
+            Ball::sided(mid.clone() >> shift, rad, *side)
+        }
+        other => other.clone(),
+    }
+}
+
+#[test]
+fn results_that_underflow_hold_their_values() {
+    run(12, underflow);
 }

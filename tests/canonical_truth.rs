@@ -109,6 +109,9 @@ fn specimen(
     let ulp = Rational::from_f64(format.ulp(x)).unwrap_or_else(|| power(-1074));
     let unit = if region & 64 == 0 { ulp >> 3u32 } else { ulp >> 9u32 };
     let mid = Rational::from_f64(x).unwrap() + unit * Rational::from(steps);
+    // Now and then with a bit far below.
+    let mid =
+        if drop % 5 == 0 { mid + power(format.min_exponent() - 100 - i32::from(drop % 64)) } else { mid };
     let mid = if negative { -mid } else { mid };
     let scale = if mid == 0 { power(format.min_exponent()) } else { mid.clone().abs() };
     let exponent = scale.numer().significant_bits() as i64 - scale.denom().significant_bits() as i64;
@@ -133,7 +136,7 @@ fn specimen(
     };
     let share = if side == Side::Below { -share } else { share };
     let point = &mid + Rational::from(&rad * &share);
-    let mid_float = Float::with_val_round(1400, &mid, Round::Nearest);
+    let mid_float = Float::with_val_round(2400, &mid, Round::Nearest);
     assert_eq!(mid_float.1, std::cmp::Ordering::Equal);
     let ball = Ball::sided(mid_float.0, rad_ball, side);
     Specimen { format, point, ball }

@@ -48,7 +48,7 @@ pub enum Side {
 
 impl Side {
     /// The side after a change of sign.
-    fn flipped(self) -> Side {
+    pub(super) fn flipped(self) -> Side {
         match self {
             Side::Any => Side::Any,
             Side::Above => Side::Below,
@@ -71,7 +71,7 @@ impl Side {
 }
 
 /// The side of a sum whose midpoints add exactly: both terms are exact or on the same side.
-fn joined((r, a): (Radius, Side), (s, b): (Radius, Side)) -> Side {
+pub(super) fn joined((r, a): (Radius, Side), (s, b): (Radius, Side)) -> Side {
     match (r.is_zero(), s.is_zero()) {
         (true, _) => b,
         (_, true) => a,
@@ -573,7 +573,8 @@ impl Ball {
         if self.place() == Place::Straddles {
             return None;
         }
-        let (low, high) = self.ends(mid.prec())?;
+        // Ends of more bits than any format's canonical form, however short the midpoint is.
+        let (low, high) = self.ends(mid.prec().max(128))?;
         let beside = |end: &Float, side: Side| just_beside(end, side).map(|m| m.round_to_odd(format));
         let claim = beside(&low, if *side == Side::Above { Side::Above } else { Side::Any })?;
         let same = beside(&high, if *side == Side::Below { Side::Below } else { Side::Any })?;

@@ -2,16 +2,22 @@
 //!
 //! View operations are followed, not computed. What a row shares (exponentials, norms) is computed once a row.
 
-use super::ball::{Ball, Place};
+use super::ball::{Ball, Place, Side};
 use super::elementary as f;
-use super::monomial::Monomial;
+use super::monomial::{Monomial, Parts};
+use super::radius::Radius;
 use super::rows::{Exponentials, RowNorm};
 use super::value::{Effort, Value, extremum};
 use crate::case::{Case, program::Program};
 use crate::graph::{Degree, NodeId, Op};
 use Value::Point;
+use rug::Float;
+use rug::float::Round;
 use std::cmp::Ordering;
 use std::collections::HashMap;
+
+/// Beyond so many terms a sum's exact parts are not looked for.
+const MOST_TERMS: usize = 4096;
 
 /// The values of one node: all, or those that are needed.
 enum Store {
@@ -428,44 +434,60 @@ impl<'a> Evaluation<'a> {
             Some(Ordering::Less) => Place::Negative,
             Some(Ordering::Equal) => Place::Zero,
             Some(Ordering::Greater) => Place::Positive,
-            None if self.arguments_cancel(id, element, true) => Place::Zero,
-            None => Place::Straddles,
+            None => match self.sign_by_parts(id, element, true) {
+                Some(Side::Any) => Place::Zero,
+                Some(Side::Above) => Place::Positive,
+                Some(Side::Below) => Place::Negative,
+                None => Place::Straddles,
+            },
         }
     }
 
-    /// A sum or difference that is exactly 0 by its parts, though its ball straddles 0.
+    /// A sum or difference that is 0 by its parts, or just beside it, though its ball straddles 0.
     fn settled_zero(&self, value: Value, id: NodeId, element: usize, difference: bool) -> Value {
         match &value {
-            Point(ball @ Ball::Finite { .. })
-                if ball.place() == Place::Straddles && self.arguments_cancel(id, element, difference) =>
-            {
-                Point(Ball::zero())
+            Point(ball @ Ball::Finite { .. }) if ball.place() == Place::Straddles => {
+                match self.sign_by_parts(id, element, difference) {
+                    Some(Side::Any) => Point(Ball::zero()),
+                    Some(side) => Point(Ball::sided(Float::with_val(2, 0), ball.magnitude(), side)),
+                    None => value,
+                }
             }
             _ => value,
         }
     }
 
-    fn arguments_cancel(&self, id: NodeId, element: usize, difference: bool) -> bool {
+    /// On which side of 0 the two arguments' sum or difference is by its parts; `Any` where it is 0.
+    fn sign_by_parts(&self, id: NodeId, element: usize, difference: bool) -> Option<Side> {
         let args = &self.program.graph.nodes()[id].args;
-        let both_points = args.iter().all(|&arg| matches!(self.get(arg, element), Point(_)));
-        let part = |k: usize| self.monomial(args[k], element, End::Low);
-        let (true, Some(a), Some(b)) = (both_points, part(0), part(1)) else { return false };
-        a.equals(&if difference { b } else { b.neg() })
+        if args.iter().any(|&arg| matches!(self.get(arg, element), Value::Set(_))) {
+            return None;
+        }
+        let (a, b) = (self.parts(args[0], element, End::Low)?, self.parts(args[1], element, End::Low)?);
+        a.add(if difference { b.neg() } else { b })?.sign()
     }
 
     /// An output's element again, where its parts show that it, or an end of it, is a number that can be written
-    /// exactly: its ball then straddles that number at every precision.
+    /// exactly, or is just beside one: its ball then straddles that number at every precision.
     pub fn exactly(&self, output: usize, element: usize) -> Option<Value> {
         let id = self.program.outputs[output].1;
-        let end = |end: End| {
-            let exact = self.monomial(id, element, end).and_then(|monomial| monomial.to_exact());
-            exact.map(Ball::exact)
+        let end = |end: End, ball: &Ball| -> Option<Ball> {
+            let (exact, side) = self.parts(id, element, end)?.to_exact()?;
+            // The number is in the ball and on that side: no farther away than the ball's own end.
+            let (low, high) = ball.ends(self.effort.prec)?;
+            let far = match side {
+                Side::Any => return Some(Ball::exact(exact)),
+                Side::Above => Float::with_val_round(32, &high - &exact, Round::Up).0,
+                Side::Below => Float::with_val_round(32, &exact - &low, Round::Up).0,
+            };
+            // Beside a number outside of its ball says nothing more.
+            (low <= exact && exact <= high && far > 0).then(|| Ball::sided(exact, Radius::above(&far), side))
         };
         match self.get(id, element) {
-            Point(Ball::Finite { .. }) => end(End::Low).map(Point),
+            Point(ball @ Ball::Finite { .. }) => end(End::Low, ball).map(Point),
             Point(_) => None,
             Value::Set(ends) => {
-                let (low, high) = (end(End::Low), end(End::High));
+                let (low, high) = (end(End::Low, &ends.0), end(End::High, &ends.1));
                 (low.is_some() || high.is_some()).then(|| {
                     Value::set(low.unwrap_or_else(|| ends.0.clone()), high.unwrap_or_else(|| ends.1.clone()))
                 })
@@ -473,8 +495,8 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    /// The element, or that end of a set, as a product of exact parts, if it is one.
-    fn monomial(&self, id: NodeId, element: usize, end: End) -> Option<Monomial> {
+    /// The element, or that end of a set, as a sum of exact parts, if it is one.
+    fn parts(&self, id: NodeId, element: usize, end: End) -> Option<Parts> {
         let (id, element) = self.source(id, element);
         let value = self.get(id, element);
         let ball = match end {
@@ -482,27 +504,59 @@ impl<'a> Evaluation<'a> {
             End::High => value.ends().1,
         };
         if ball.is_exact() {
-            return Monomial::exact(ball);
+            return Parts::of(ball);
         }
+        // What a one-sided ball is beside says less than its parts.
+        self.inexact_parts(id, element, end).or_else(|| Parts::of(ball))
+    }
+
+    fn inexact_parts(&self, id: NodeId, element: usize, end: End) -> Option<Parts> {
         let node = &self.program.graph.nodes()[id];
-        let part = |k: usize, end: End| self.monomial(node.args[k], element, end);
+        let part = |k: usize, end: End| self.parts(node.args[k], element, end);
+        match &node.op {
+            Op::Sum { .. } => {
+                let (_, n, stride) = self.rows_of(id)?;
+                let term = |k| self.parts(node.args[0], row_element(element, k, n, stride), end);
+                let zero = Parts::rational(rug::Rational::new());
+                return (n <= MOST_TERMS).then(|| (0..n).try_fold(zero, |sum, k| sum.add(term(k)?)))?;
+            }
+            Op::Norm { p, epsilon } | Op::NormGradient { p, epsilon } => {
+                let row = self.row_number(id, element);
+                let mut hulls = Vec::new();
+                let values = self.row(id, 0, row, &mut hulls);
+                let own = matches!(node.op, Op::NormGradient { .. }).then(|| element % values.len());
+                return Monomial::norm(&values, p.power(), epsilon.get(), own).map(Parts::from);
+            }
+            Op::Softmax | Op::CrossEntropyGradient(_) | Op::SoftCrossEntropyGradient => {
+                return self.tied_softmax(id, element);
+            }
+            Op::Softplus => return Parts::softplus(&self.ball(id, 0, element)),
+            Op::LogSigmoid => return Some(Parts::softplus(&self.ball(id, 0, element).neg())?.neg()),
+            Op::Neg | Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Minimum | Op::Maximum => {}
+            _ => return None,
+        }
         let is_set = |k: usize| matches!(self.arg(id, k, element), Value::Set(_));
+        let sets = (0..node.args.len()).filter(|&k| is_set(k)).count();
+        if sets > 0 && matches!(self.get(id, element), Point(_)) {
+            // A hull: no end of an argument stands for it.
+            return None;
+        }
         match &node.op {
             Op::Neg => Some(part(0, end.flipped())?.neg()),
             Op::Add => part(0, end)?.add(part(1, end)?),
             Op::Sub => part(0, end)?.add(part(1, end.flipped())?.neg()),
             Op::Mul | Op::Div => {
                 // A set is scaled by a point: a negative one swaps its ends.
-                let (a, b) = match (is_set(0), is_set(1)) {
-                    (true, true) => return None,
-                    (false, false) => (end, end),
-                    (set_is_first, _) => {
-                        let factor = self.ball(id, usize::from(set_is_first), element);
-                        let end = if factor.place() == Place::Negative { end.flipped() } else { end };
-                        (end, end)
-                    }
+                let end = match (sets, is_set(0)) {
+                    (0, _) => end,
+                    (1, set_is_first) => match self.ball(id, usize::from(set_is_first), element).place() {
+                        Place::Negative => end.flipped(),
+                        Place::Positive => end,
+                        Place::Zero | Place::Straddles => return None,
+                    },
+                    _ => return None,
                 };
-                let (a, b) = (part(0, a)?, part(1, b)?);
+                let (a, b) = (part(0, end)?, part(1, end)?);
                 if node.op == Op::Mul { a.mul(b) } else { a.div(b) }
             }
             Op::Minimum | Op::Maximum => {
@@ -516,28 +570,28 @@ impl<'a> Evaluation<'a> {
                 };
                 part(usize::from(!first), end)
             }
-            Op::Norm { p, epsilon } | Op::NormGradient { p, epsilon } => {
-                let row = self.row_number(id, element);
-                let mut hulls = Vec::new();
-                let values = self.row(id, 0, row, &mut hulls);
-                let own = matches!(node.op, Op::NormGradient { .. }).then(|| element % values.len());
-                Monomial::norm(&values, p.power(), epsilon.get(), own)
-            }
-            Op::Softmax | Op::CrossEntropyGradient(_) => {
-                // Ties and excluded classes: the exponentials are 1 and 0.
-                let row = self.row_number(id, element);
-                let shared = self.exponentials.get(&(node.args[0], row))?.as_ref()?;
-                let own = element % shared.terms.len();
-                let total = Monomial::exact(&shared.total)?;
-                let softmax = Monomial::exact(&shared.terms[own])?.div(total)?;
-                match &node.op {
-                    Op::CrossEntropyGradient(classes) if classes[row] == own => {
-                        softmax.add(Monomial::exact(&Ball::one())?.neg())
-                    }
-                    _ => Some(softmax),
-                }
-            }
             _ => None,
+        }
+    }
+
+    /// An element of a softmax or a cross-entropy's gradient whose exponentials are all exact: 1 at ties, 0 where a
+    /// class is excluded.
+    fn tied_softmax(&self, id: NodeId, element: usize) -> Option<Parts> {
+        let node = &self.program.graph.nodes()[id];
+        let row = self.row_number(id, element);
+        let shared = self.exponentials.get(&(node.args[0], row))?.as_ref()?;
+        let own = element % shared.terms.len();
+        let softmax = Parts::of(&shared.terms[own])?.div(Parts::of(&shared.total)?)?;
+        match &node.op {
+            Op::CrossEntropyGradient(classes) if classes[row] == own => {
+                softmax.add(Parts::of(&Ball::one())?.neg())
+            }
+            Op::SoftCrossEntropyGradient => {
+                let q_total = Parts::of(self.totals.get(&(node.args[1], row))?)?;
+                let q = self.parts(node.args[1], element, End::Low)?;
+                softmax.mul(q_total)?.add(q.neg())
+            }
+            _ => Some(softmax),
         }
     }
 
@@ -576,10 +630,17 @@ impl<'a> Evaluation<'a> {
         }
         let mut hulls = Vec::new();
         let Some(shared) = &self.exponentials[&key] else {
-            // No finite maximum: undefined where an entry is, or where all are −∞; else not known yet.
+            // No finite maximum: undefined where an entry is, or where all are −∞ (their ln Σ exp is −∞); else not known yet.
             let values = self.row(id, 0, row, &mut hulls);
             let open = values.iter().any(|x| matches!(x, Ball::Unknown | Ball::Huge(_)));
-            return if open { Ball::Unknown } else { Ball::Undefined };
+            let undefined = values.iter().any(|x| matches!(x, Ball::Undefined));
+            return match (open, &node.op) {
+                (true, _) => Ball::Unknown,
+                (false, Op::LogSumExp) if !undefined => {
+                    Ball::Infinite(values.iter().all(|x| matches!(x, Ball::Infinite(true))))
+                }
+                _ => Ball::Undefined,
+            };
         };
         match &node.op {
             Op::Softmax => shared.softmax(own, prec),

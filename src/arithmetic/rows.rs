@@ -65,8 +65,10 @@ impl Exponentials {
 
     /// softmax_t − 1: −tail/Σ at the maximum, else a difference that cancels at most one bit.
     pub fn softmax_minus_one(&self, t: usize, prec: u32) -> Ball {
-        if t == self.top {
-            self.tail.div(&self.total, prec).neg()
+        let share = self.tail.div(&self.total, prec);
+        // Beside tied maxima the difference keeps the side, which the quotient of two sums loses.
+        if t == self.top && (share.is_one_sided() || !self.total.is_one_sided()) {
+            share.neg()
         } else {
             self.softmax(t, prec).sub(&Ball::one(), prec)
         }
@@ -87,10 +89,15 @@ impl Exponentials {
     }
 
     /// softmax_c·Q − q_c with Q = Σq, by (e_c·(Q − q_c) − q_c·Σ_{i≠c} eᵢ)/Σe: where q_c is all of Q nothing cancels,
-    /// and ties come out exact. Where the tail vanishes beside the maximum, by the formula as it stands, which keeps
-    /// the side on which the number is.
+    /// and ties come out exact. Where the tail vanishes beside the maximum, or the class in the row, by the formula as it
+    /// stands, which keeps the side on which the number is.
     pub fn soft_gradient(&self, q_c: &Ball, q_total: &Ball, c: usize, prec: u32) -> Ball {
-        if self.total.is_one_sided() {
+        if self.terms[c].is_zero() {
+            // An excluded class.
+            return q_c.neg();
+        }
+        let vanishes = self.terms[c].magnitude().bound_exponent() < -i64::from(prec);
+        if self.total.is_one_sided() || vanishes {
             return self.softmax(c, prec).mul(q_total, prec).sub(q_c, prec);
         }
         let rest = q_total.sub(q_c, prec);

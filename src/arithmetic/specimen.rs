@@ -148,6 +148,15 @@ impl Recipe {
         Some((ball, Point::Number(point)))
     }
 
+    /// As `finite`, of about 1.
+    pub fn mantissa(&self) -> Option<(Ball, Float)> {
+        let near = |x: &Float| x.get_exp().is_some_and(|e| e.abs() < 8);
+        let recipe = Recipe { scale: 1, spread: self.spread % 3 * 3, ..self.clone() };
+        recipe
+            .finite()
+            .filter(|(ball, point)| near(point) && matches!(ball, Ball::Finite { mid, .. } if near(mid)))
+    }
+
     /// As `finite`, of a size whose powers and exponentials stay inside MPFR's range.
     pub fn logit(&self) -> Option<(Ball, Float)> {
         self.finite()
