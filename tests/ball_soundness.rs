@@ -411,18 +411,27 @@ fn underflow([first, second]: &[Recipe; 2], which: u8, prec: u32) -> Outcome {
     // x in [2^(emin+4), 2^(emin+20)]; x·2^SCALE for the reference.
     let small = |y: &Float| y.clone() >> shift;
     let reference = x.clone() << (low + SCALE as i32);
-    let (name, result, truth) = match which % 4 {
+    let (name, result, truth) = match which % 6 {
         0 => ("mul", tiny(&a).mul(&scaled_down(&b, shift), prec), nearest(&reference * &small(&y))),
         1 if y.is_zero() || b.place() == Place::Straddles => return Skipped,
         1 => {
             let large = y.clone() << shift;
             ("div", tiny(&a).div(&scaled_down(&b, -shift), prec), nearest(&reference / &large))
         }
-        2 => ("expm1", f::expm1(&tiny(&a), prec), nearest(&reference)),
+        2 | 3 => {
+            // About (emin − 10)·ln 2, to either side of where e^x underflows.
+            let ln_2 = Float::with_val(REFERENCE, Constant::Log2);
+            let edge = Float::with_val(60, &ln_2 * (rug::float::exp_min() - 8));
+            let shifted = Ball::exact(edge.clone()).add(&a, 400);
+            let point = Float::with_val(REFERENCE, &edge + &x);
+            let raised = Float::with_val(REFERENCE, &point + &Float::with_val(REFERENCE, &ln_2 * SCALE));
+            ("exp", f::exp(&shifted, prec), nearest(raised.exp_ref()))
+        }
+        4 => ("expm1", f::expm1(&tiny(&a), prec), nearest(&reference)),
         _ => ("tanh", f::tanh(&tiny(&a), prec), nearest(&reference)),
     };
     // e^x − 1 and tanh x are x to within x² there, which is nothing beside 2^emin.
-    let near = which % 4 >= 2;
+    let near = which % 6 >= 2;
     let Ball::Finite { mid, rad, side } = &result else { return judge(name, prec, &result, &truth, &[]) };
     let scaled_rad = *rad * radius::Radius::power_of_two(i64::from(SCALE));
     let lifted = Ball::sided(Float::with_val(mid.prec(), mid << SCALE), scaled_rad, *side);

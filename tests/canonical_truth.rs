@@ -4,29 +4,16 @@
 //! Balls lie where rounding is hard: on and beside the numbers of a format, the ties between them, the edges of the
 //! subnormals, of zero and of the overflow. Points are compared as exact rationals.
 
+use exact::{power, rounded_to_odd};
 use lossproof::arithmetic::ball::{Ball, Side};
 use lossproof::arithmetic::radius::Radius;
-use lossproof::format::{Canonical, EXTRA_BITS, Format};
+use lossproof::format::Format;
 use proptest::prelude::*;
 use rug::float::Round;
-use rug::{Float, Integer, Rational};
+use rug::{Float, Rational};
 
-/// y rounded to odd at p + 8 bits, by exact division; `None` for 0.
-fn rounded_to_odd(y: &Rational, format: Format) -> Canonical {
-    if *y == 0 {
-        return Canonical::ZERO;
-    }
-    let size = y.clone().abs();
-    // ⌊log₂⌋ from the lengths, corrected by one comparison.
-    let guess = size.numer().significant_bits() as i32 - size.denom().significant_bits() as i32;
-    let binade = if size >= power(guess) { guess } else { guess - 1 };
-    let quantum = binade.max(format.min_exponent()) - (format.precision() + EXTRA_BITS) as i32 + 1;
-    let units = Rational::from(&size / power(quantum));
-    let exact = *units.denom() == 1;
-    let floor = Integer::from(units.numer() / units.denom()).to_i64().unwrap();
-    let mantissa = if exact { floor } else { floor | 1 };
-    Canonical { mantissa: if *y < 0 { -mantissa } else { mantissa }, exponent: quantum, exact }
-}
+#[path = "support/exact.rs"]
+mod exact;
 
 /// y rounded to the nearest number of the format, ties to even, by comparison with all that could be it.
 fn rounded_to_nearest(y: &Rational, format: Format) -> f64 {
@@ -64,10 +51,6 @@ fn rounded_to_nearest(y: &Rational, format: Format) -> f64 {
         }
     };
     if *y < 0 { -magnitude } else { magnitude }
-}
-
-fn power(e: i32) -> Rational {
-    if e >= 0 { Rational::from(1) << e as u32 } else { Rational::from(1) >> e.unsigned_abs() }
 }
 
 #[derive(Clone)]

@@ -554,7 +554,7 @@ impl<'a> Evaluation<'a> {
                         Place::Positive => end,
                         Place::Zero | Place::Straddles => return None,
                     },
-                    _ => return None,
+                    _ => return self.corner_parts(id, element, end),
                 };
                 let (a, b) = (part(0, end)?, part(1, end)?);
                 if node.op == Op::Mul { a.mul(b) } else { a.div(b) }
@@ -572,6 +572,38 @@ impl<'a> Evaluation<'a> {
             }
             _ => None,
         }
+    }
+
+    /// The end of a product of two sets: the least or greatest of its four corners.
+    fn corner_parts(&self, id: NodeId, element: usize, end: End) -> Option<Parts> {
+        let node = &self.program.graph.nodes()[id];
+        let prec = self.effort.prec;
+        let wanted = if end == End::Low { Ordering::Less } else { Ordering::Greater };
+        let corner = |(a, b): (End, End)| {
+            let of = |k: usize, end| match end {
+                End::Low => self.arg(id, k, element).ends().0,
+                End::High => self.arg(id, k, element).ends().1,
+            };
+            let parts = self.parts(node.args[0], element, a)?.mul(self.parts(node.args[1], element, b)?)?;
+            Some((of(0, a).mul(of(1, b), prec), parts))
+        };
+        let ends = [(End::Low, End::High), (End::High, End::Low), (End::High, End::High)];
+        let extreme = ends.into_iter().try_fold(corner((End::Low, End::Low))?, |best, ends| {
+            let other = corner(ends)?;
+            let order = match best.0.compare(&other.0, prec) {
+                Some(order) => order,
+                // The same number twice.
+                None => best
+                    .1
+                    .clone()
+                    .add(other.1.clone().neg())?
+                    .sign()
+                    .filter(|&side| side == Side::Any)
+                    .map(|_| Ordering::Equal)?,
+            };
+            Some(if order == wanted || order == Ordering::Equal { best } else { other })
+        });
+        Some(extreme?.1)
     }
 
     /// An element of a softmax or a cross-entropy's gradient whose exponentials are all exact: 1 at ties, 0 where a

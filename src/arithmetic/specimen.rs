@@ -100,13 +100,15 @@ fn remainder(x: i32, bound: i32) -> i32 {
 impl Recipe {
     fn mid(&self) -> Float {
         let bits = 1 + u32::from(self.bits) % 400;
-        let e = match self.scale % 20 {
+        let e = match self.scale % 21 {
             0 => return Float::with_val(bits, 0),
+            // Where functions are exact.
+            20 => return Float::with_val(64, [1, -1, 2, 4, 9][self.digits as usize % 5]),
             1..=6 => remainder(self.exponent, 5),
             7..=10 => remainder(self.exponent, 60),
             11..=13 => remainder(self.exponent, 400),
             14 | 15 => remainder(self.exponent, 1400),
-            16 => exp_min() + 1 + remainder(self.exponent, 40).abs(),
+            16 => exp_min() + remainder(self.exponent, 40).abs(),
             17 => exp_max() - remainder(self.exponent, 40).abs(),
             18 => remainder(self.exponent, 1 << 20),
             // Where e^x leaves MPFR's range: 2^30·ln 2.
