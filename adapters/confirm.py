@@ -7,7 +7,6 @@ precisions agree in 60 of them, which is evidence and not proof. Needs mpmath. `
 
 import base64
 import json
-import math
 import struct
 import sys
 

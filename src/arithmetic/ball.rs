@@ -59,7 +59,7 @@ impl Place {
 
 impl Side {
     /// The side after a change of sign.
-    fn flipped(self) -> Side {
+    pub(super) fn flipped(self) -> Side {
         match self {
             Side::Any => Side::Any,
             Side::Above => Side::Below,
@@ -82,7 +82,7 @@ impl Side {
 }
 
 /// The side of a sum whose midpoints add exactly: both terms are exact or on the same side.
-fn joined((r, a): (Radius, Side), (s, b): (Radius, Side)) -> Side {
+pub(super) fn joined((r, a): (Radius, Side), (s, b): (Radius, Side)) -> Side {
     match (r.is_zero(), s.is_zero()) {
         (true, _) => b,
         (_, true) => a,
@@ -198,6 +198,8 @@ impl Ball {
                 let high = if b > d { b } else { d };
                 Ball::from_ends(&low, &high, prec)
             }
+            // A higher precision would find the same.
+            _ if matches!((self, other), (Undefined, Undefined)) => Undefined,
             _ => Unknown,
         }
     }
@@ -475,7 +477,7 @@ impl Ball {
                 };
                 // |m/n| ≤ |quotient| + ½ulp; 1/(|n| − s) rounded up from a difference rounded down.
                 let ratio = Radius::above(&quotient.0) + Radius::half_ulp(&quotient.0);
-                let least = Float::with_val_round(64, &*b.as_abs() - s.to_float(), Round::Down).0;
+                let least = Float::with_val_round(64, &*b.as_abs() - &s.to_float(), Round::Down).0;
                 Ball::rounded_on(quotient, (*r + ratio * *s) * reciprocal_above(&least), side)
             }
         }
@@ -572,7 +574,8 @@ impl Ball {
     }
 
     /// The canonical truth of a finite ball that fixes it: both ends, and so every number between them, round to odd
-    /// alike, as rounding to odd is monotone; and the true number is known to be exact, or known not to be.
+    /// alike, as rounding to odd is monotone; and the ball lies on one side of what they round to: the true number is known
+    /// not to be exactly that.
     pub fn canonical(&self, format: Format) -> Option<Canonical> {
         let Finite { mid, rad, side } = self else { return None };
         if rad.is_zero() {
@@ -581,12 +584,19 @@ impl Ball {
         if self.place() == Place::Straddles {
             return None;
         }
-        // Ends with more bits than any canonical number, however short the midpoint is.
+        // Ends of more bits than any format's canonical form, however short the midpoint is.
         let (low, high) = self.ends(mid.prec().max(128))?;
         let beside = |end: &Float, side: Side| just_beside(end, side).map(|m| m.round_to_odd(format));
-        let low = beside(&low, if *side == Side::Above { Side::Above } else { Side::Any })?;
-        let high = beside(&high, if *side == Side::Below { Side::Below } else { Side::Any })?;
-        (low == high && !low.exact).then_some(low)
+        let claim = beside(&low, if *side == Side::Above { Side::Above } else { Side::Any })?;
+        let same = beside(&high, if *side == Side::Below { Side::Below } else { Side::Any })?;
+        let odd = Float::with_val(64, claim.mantissa) << claim.exponent;
+        let apart = match (low.partial_cmp(&odd)?, high.partial_cmp(&odd)?) {
+            (Ordering::Greater, _) | (_, Ordering::Less) => true,
+            (Ordering::Equal, _) => *side == Side::Above,
+            (_, Ordering::Equal) => *side == Side::Below,
+            _ => false,
+        };
+        (claim == same && !claim.exact && apart).then_some(claim)
     }
 
     /// Whether every number of the ball rounds to 0: the ball lies inside (−η/2, η/2).

@@ -2,6 +2,9 @@
 //! two ends.
 //!
 //! *Sound*: every function says which inequality bounds the propagated error. *Tight* for radii below 1. *Total*.
+//!
+//! A rounding direction holds only where MPFR evaluates the operation itself: `&a - &b` waits for the direction, `a - &b`
+//! with an owned `a` has already rounded to nearest at the precision of `a`.
 
 use super::ball::{Ball, Place, Side};
 use super::radius::Radius;
@@ -21,6 +24,12 @@ fn is_small(rad: Radius) -> bool {
 /// e^r − 1 ≤ r + r² for 0 ≤ r ≤ 1: e^r − 1 − r = r²(1/2! + r/3! + …) ≤ (e − 2)·r².
 fn expm1_above(rad: Radius) -> Radius {
     rad + rad * rad
+}
+
+/// A positive number that underflows, below 2^emin.
+fn vanishing() -> Ball {
+    let rad = Radius::power_of_two(i64::from(rug::float::exp_min()));
+    Ball::sided(Float::with_val(2, 0), rad, Side::Above)
 }
 
 /// |y| with its own rounding error: an upper bound of the exact value that was rounded to y.
@@ -47,7 +56,7 @@ pub fn exp(x: &Ball, prec: u32) -> Ball {
             let y: Rounded = Float::with_val_round(prec, mid.exp_ref(), Round::Nearest);
             if y.0.is_zero() {
                 // Underflow: the exponential is still above 0.
-                return Ball::sided(y.0, Radius::power_of_two(i64::from(rug::float::exp_min())), Side::Above);
+                return vanishing();
             }
             let propagated = if rad.is_zero() { Radius::ZERO } else { above(&y.0) * expm1_above(*rad) };
             Ball::rounded_on(y, propagated, *side)
@@ -98,7 +107,7 @@ fn over_least(mid: &Float, rad: Radius) -> Radius {
     if rad.is_zero() {
         return Radius::ZERO;
     }
-    let least = Float::with_val_round(64, mid - rad.to_float(), Round::Down).0;
+    let least = Float::with_val_round(64, mid - &rad.to_float(), Round::Down).0;
     rad * super::ball::reciprocal_above(&least)
 }
 
@@ -123,7 +132,7 @@ pub fn ln_1p(x: &Ball, prec: u32) -> Ball {
     let rad_float = rad.to_float();
     // 1 + m − r from below: two roundings down.
     let least = Float::with_val_round(prec + 32, mid - &rad_float, Round::Down).0;
-    let least = Float::with_val_round(64, least + 1u32, Round::Down).0;
+    let least = Float::with_val_round(64, &least + 1u32, Round::Down).0;
     if least.cmp0() == Some(Ordering::Greater) {
         let y: Rounded = Float::with_val_round(prec, mid.ln_1p_ref(), Round::Nearest);
         return Ball::rounded_on(y, *rad * super::ball::reciprocal_above(&least), *side);
@@ -219,11 +228,17 @@ fn widened(y: Ball, rad: Radius, bound: impl Fn(Radius) -> Radius) -> Ball {
     let extra = bound(y.magnitude());
     match y {
         Finite { mid, rad, .. } => Ball::around(mid, rad + extra),
+        // Beyond the range at the midpoint says nothing of the rest.
+        Huge(_) => Unknown,
         other => other,
     }
 }
 
 fn sigmoid_of_point(x: &Float, prec: u32) -> Ball {
+    if x.is_infinite() {
+        // The end of a ball that reaches beyond MPFR's range.
+        return sigmoid(&Infinite(x.is_sign_negative()), prec);
+    }
     let negative = x.is_sign_negative();
     let e = exp(&Ball::exact(-x.clone().abs()), prec + 8);
     let denominator = Ball::one().add(&e, prec + 8);
@@ -280,15 +295,20 @@ pub fn log_cosh(x: &Ball, prec: u32) -> Ball {
         Finite { mid, rad, .. } => {
             let size = mid.clone().abs();
             let wide = prec + 8;
-            let y = if size < 1 {
-                let half = Float::with_val(size.prec(), &size / 2u32);
+            let (half, halving) = Float::with_val_round(size.prec(), &size / 2u32, Round::Nearest);
+            let y = if halving != Ordering::Equal {
+                // In MPFR's least binade, which has no halves: 0 < ln cosh x ≤ x²/2.
+                vanishing()
+            } else if size < 1 {
                 let sinh =
                     Ball::rounded(Float::with_val_round(wide, half.sinh_ref(), Round::Nearest), Radius::ZERO);
                 let square = sinh.square(wide);
                 ln_1p(&square.add(&square, wide), prec)
             } else {
                 let twice = Float::with_val(size.prec() + 1, &size * 2u32);
-                let tail = ln_1p(&exp(&Ball::exact(-twice), wide), wide);
+                // 2x may leave MPFR's range.
+                let decay = if twice.is_finite() { exp(&Ball::exact(-twice), wide) } else { vanishing() };
+                let tail = ln_1p(&decay, wide);
                 let ln_2 =
                     Ball::rounded(Float::with_val_round(wide, Constant::Log2, Round::Nearest), Radius::ZERO);
                 Ball::exact(size).add(&tail, wide).sub(&ln_2, prec)
@@ -300,7 +320,8 @@ pub fn log_cosh(x: &Ball, prec: u32) -> Ball {
     }
 }
 
-/// e^x − 1 − x. Near 0 the two terms cancel twice the digits that x has zeros: so many more bits are taken.
+/// e^x − 1 − x. Near 0 the two terms cancel twice the digits that x has zeros: so many more bits are taken; below
+/// 2^−prec the first term of the series is enough.
 ///
 /// |derivative| = |e^x − 1| ≤ (within the ball) its magnitude there.
 pub fn expm1_minus(x: &Ball, prec: u32) -> Ball {
@@ -311,10 +332,17 @@ pub fn expm1_minus(x: &Ball, prec: u32) -> Ball {
             _ => Unknown,
         };
     };
-    let lost = mid.get_exp().map_or(0, |e| (-2 * i64::from(e)).clamp(0, 1 << 20)) as u32;
+    let zeros = mid.get_exp().map_or(0, |e| -i64::from(e));
     let point = Ball::exact(mid.clone());
-    let wide = prec + lost + 8;
-    let y = expm1(&point, wide).sub(&point, prec);
+    let y = if zeros > i64::from(prec) {
+        // x²/2 alone: |e^x − 1 − x − x²/2| ≤ |x|³/6·e^|x| ≤ |x|³ for |x| < 1.
+        let half = Ball::from_f64(0.5).mul(&point.square(prec + 8), prec);
+        let size = Radius::above(mid);
+        widened(half, Radius::ONE, |_| size * size * size)
+    } else {
+        let wide = prec + 2 * zeros.max(0) as u32 + 8;
+        expm1(&point, wide).sub(&point, prec)
+    };
     if rad.is_zero() {
         return y;
     }
@@ -335,6 +363,7 @@ pub fn pow(x: &Ball, p: f64, prec: u32) -> Ball {
     let even = p % 2.0 == 0.0;
     match (x, x.place()) {
         (Undefined, _) => Undefined,
+        (Unknown, _) => Unknown,
         _ if p == 0.0 => Ball::one(),
         _ if p == 1.0 => x.clone(),
         _ if p == 2.0 => x.square(prec),
@@ -365,8 +394,8 @@ pub fn pow(x: &Ball, p: f64, prec: u32) -> Ball {
             }
             let Some((low, high)) = x.ends(prec) else { return Unknown };
             let (low, high) = if p > 0.0 { (low, high) } else { (high, low) };
-            let low = Float::with_val_round(prec, low.pow(&degree), Round::Down).0;
-            let high = Float::with_val_round(prec, high.pow(&degree), Round::Up).0;
+            let low = Float::with_val_round(prec, (&low).pow(&degree), Round::Down).0;
+            let high = Float::with_val_round(prec, (&high).pow(&degree), Round::Up).0;
             Ball::from_ends(&low, &high, prec)
         }
         (Finite { .. }, _) if p > 0.0 => {
@@ -374,9 +403,8 @@ pub fn pow(x: &Ball, p: f64, prec: u32) -> Ball {
             if p.fract() != 0.0 {
                 return Unknown;
             }
-            let high =
-                Float::with_val_round(prec, x.magnitude().to_float().pow(Float::with_val(53, p)), Round::Up)
-                    .0;
+            let bound = x.magnitude().to_float();
+            let high = Float::with_val_round(prec, (&bound).pow(&Float::with_val(53, p)), Round::Up).0;
             let low = if even { Float::with_val(2, 0) } else { Float::with_val(prec, -&high) };
             Ball::from_ends(&low, &high, prec)
         }

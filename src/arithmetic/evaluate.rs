@@ -4,14 +4,20 @@
 
 use super::ball::{Ball, Place, Side};
 use super::elementary as f;
-use super::monomial::Monomial;
+use super::monomial::{Monomial, Parts};
+use super::radius::Radius;
 use super::rows::{Exponentials, Maximum, RowNorm};
 use super::value::{Effort, Kink, Value, at_kink, extremum};
 use crate::case::{Case, program::Program};
 use crate::graph::{Degree, NodeId, Op};
 use Value::Point;
+use rug::Float;
+use rug::float::Round;
 use std::cmp::Ordering;
 use std::collections::HashMap;
+
+/// Beyond so many terms a sum's exact parts are not looked for.
+const MOST_TERMS: usize = 4096;
 
 /// The values of one node: all, or those that are needed.
 enum Store {
@@ -442,42 +448,54 @@ impl<'a> Evaluation<'a> {
             Some(Ordering::Less) => Place::Negative,
             Some(Ordering::Equal) => Place::Zero,
             Some(Ordering::Greater) => Place::Positive,
-            None if self.arguments_cancel(id, element, true) => Place::Zero,
-            None => Place::Straddles,
+            None => match self.sign_by_parts(id, element, true) {
+                Some(Side::Any) => Place::Zero,
+                Some(Side::Above) => Place::Positive,
+                Some(Side::Below) => Place::Negative,
+                None => Place::Straddles,
+            },
         }
     }
 
-    /// A sum or difference that is exactly 0 by its parts, though its ball straddles 0.
+    /// A sum or difference that is 0 by its parts, or just beside it, though its ball straddles 0.
     fn settled_zero(&self, value: Value, id: NodeId, element: usize, difference: bool) -> Value {
         match &value {
-            Point(ball @ Ball::Finite { .. })
-                if ball.place() == Place::Straddles && self.arguments_cancel(id, element, difference) =>
-            {
-                Point(Ball::zero())
+            Point(ball @ Ball::Finite { .. }) if ball.place() == Place::Straddles => {
+                match self.sign_by_parts(id, element, difference) {
+                    Some(Side::Any) => Point(Ball::zero()),
+                    Some(side) => Point(Ball::sided(Float::with_val(2, 0), ball.magnitude(), side)),
+                    None => value,
+                }
             }
             _ => value,
         }
     }
 
-    fn arguments_cancel(&self, id: NodeId, element: usize, difference: bool) -> bool {
+    /// On which side of 0 the two arguments' sum or difference is by its parts; `Any` where it is 0.
+    fn sign_by_parts(&self, id: NodeId, element: usize, difference: bool) -> Option<Side> {
         let args = &self.program.graph.nodes()[id].args;
-        let both_points = args.iter().all(|&arg| matches!(self.get(arg, element), Point(_)));
-        let part = |k: usize| self.monomial(args[k], element, &[]);
-        let (true, Some(a), Some(b)) = (both_points, part(0), part(1)) else { return false };
-        a.equals(&if difference { b } else { b.neg() })
+        if args.iter().any(|&arg| matches!(self.get(arg, element), Value::Set(_))) {
+            return None;
+        }
+        let (a, b) = (self.parts(args[0], element, &[])?, self.parts(args[1], element, &[])?);
+        a.add(if difference { b.neg() } else { b })?.sign()
     }
 
     /// An output's element again, where its parts show that it, or a corner of it, is a number that can be written
-    /// exactly: its ball then straddles that number at every precision.
+    /// exactly, or is just beside one: its ball then straddles that number at every precision.
     pub fn exactly(&self, output: usize, element: usize) -> Option<Value> {
         let id = self.program.outputs[output].1;
-        let exact = |ball: &Ball, choices: Choices<'_>| {
-            let Ball::Finite { rad, .. } = ball else { return None };
-            match self.monomial(id, element, choices)?.to_exact()? {
-                (exact, Side::Any) => Some(Ball::exact(exact)),
-                // The ball holds both the number and, up to its own rounding, the exact one beside it.
-                (exact, side) => Some(Ball::sided(exact, *rad + *rad, side)),
-            }
+        let exact = |ball: &Ball, choices: Choices<'_>| -> Option<Ball> {
+            let (exact, side) = self.parts(id, element, choices)?.to_exact()?;
+            // The number is in the ball and on that side: no farther away than the ball's own end.
+            let (low, high) = ball.ends(self.effort.prec)?;
+            let far = match side {
+                Side::Any => return Some(Ball::exact(exact)),
+                Side::Above => Float::with_val_round(32, &high - &exact, Round::Up).0,
+                Side::Below => Float::with_val_round(32, &exact - &low, Round::Up).0,
+            };
+            // Beside a number outside of its ball says nothing more.
+            (low <= exact && exact <= high && far > 0).then(|| Ball::sided(exact, Radius::above(&far), side))
         };
         match self.get(id, element) {
             Point(ball) => exact(ball, &[]).map(Point),
@@ -497,26 +515,38 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    /// The element, at that corner if it is a set, as a product of exact parts, if it is one.
-    fn monomial(&self, id: NodeId, element: usize, choices: Choices<'_>) -> Option<Monomial> {
+    /// The element, at that corner if it is a set, as a sum of exact parts, if it is one.
+    fn parts(&self, id: NodeId, element: usize, choices: Choices<'_>) -> Option<Parts> {
         let (id, element) = self.source(id, element);
         let chosen = |kink: Kink| choices.iter().find(|(known, _)| *known == kink).map(|&(_, choice)| choice);
         let ball = match self.get(id, element) {
             Point(ball) => ball,
             Value::Set(corners) => corners.at(chosen)?,
         };
-        if ball.is_exact() || ball.is_one_sided() {
-            return Monomial::near(ball);
+        if ball.is_exact() {
+            return Parts::of(ball);
         }
+        // What a one-sided ball is beside says less than its parts.
+        self.inexact_parts(id, element, choices).or_else(|| Parts::of(ball))
+    }
+
+    fn inexact_parts(&self, id: NodeId, element: usize, choices: Choices<'_>) -> Option<Parts> {
         let node = &self.program.graph.nodes()[id];
-        let part = |k: usize| self.monomial(node.args[k], element, choices);
+        let is_set = |k: usize| matches!(self.arg(id, k, element), Value::Set(_));
+        let part = |k: usize| self.parts(node.args[k], element, choices);
         match &node.op {
+            Op::Sum { .. } => {
+                let (_, n, stride) = self.rows_of(id)?;
+                let term = |k| self.parts(node.args[0], row_element(element, k, n, stride), choices);
+                let zero = Parts::rational(rug::Rational::new());
+                (n <= MOST_TERMS).then(|| (0..n).try_fold(zero, |sum, k| sum.add(term(k)?)))?
+            }
             Op::Neg => Some(part(0)?.neg()),
             Op::Add => part(0)?.add(part(1)?),
             Op::Sub => part(0)?.add(part(1)?.neg()),
             Op::Mul => part(0)?.mul(part(1)?),
             Op::Div => part(0)?.div(part(1)?),
-            Op::Minimum | Op::Maximum => {
+            Op::Minimum | Op::Maximum if !is_set(0) && !is_set(1) => {
                 // One of the two arguments: the one whose ball this is.
                 let (a, b) = (self.ball(id, 0, element), self.ball(id, 1, element));
                 let first = match self.difference(id, element, &a, &b) {
@@ -532,31 +562,37 @@ impl<'a> Evaluation<'a> {
                 let mut hulls = Vec::new();
                 let values = self.row(id, 0, row, &mut hulls);
                 let own = matches!(node.op, Op::NormGradient { .. }).then(|| element % values.len());
-                Monomial::norm(&values, p.power(), epsilon.get(), own)
+                Monomial::norm(&values, p.power(), epsilon.get(), own).map(Parts::from)
             }
-            Op::SoftCrossEntropyGradient => {
-                let row = self.row_number(id, element);
-                let shared = self.exponentials.get(&(node.args[0], row))?.as_ref()?;
-                let term = &shared.terms[element % shared.terms.len()];
-                let (q, q_total) = (part(1)?, Monomial::near(self.totals.get(&(node.args[1], row))?)?);
-                let softmax = Monomial::near(term)?.div(Monomial::near(&shared.total)?)?;
-                softmax.mul(q_total)?.add(q.neg())
+            Op::Softmax | Op::CrossEntropyGradient(_) | Op::SoftCrossEntropyGradient => {
+                self.tied_softmax(id, element)
             }
-            Op::Softmax | Op::CrossEntropyGradient(_) => {
-                // Ties and excluded classes: the exponentials are 1 and 0.
-                let row = self.row_number(id, element);
-                let shared = self.exponentials.get(&(node.args[0], row))?.as_ref()?;
-                let own = element % shared.terms.len();
-                let total = Monomial::near(&shared.total)?;
-                let softmax = Monomial::near(&shared.terms[own])?.div(total)?;
-                match &node.op {
-                    Op::CrossEntropyGradient(classes) if classes[row] == own => {
-                        softmax.add(Monomial::exact(&Ball::one())?.neg())
-                    }
-                    _ => Some(softmax),
-                }
+            Op::Softplus if !is_set(0) => Parts::softplus(&self.ball(id, 0, element)),
+            Op::LogSigmoid if !is_set(0) => {
+                Some(Parts::softplus(&self.ball(id, 0, element).neg())?.neg())
             }
             _ => None,
+        }
+    }
+
+    /// An element of a softmax or a cross-entropy's gradient whose exponentials are all exact: 1 at ties, 0 where a
+    /// class is excluded.
+    fn tied_softmax(&self, id: NodeId, element: usize) -> Option<Parts> {
+        let node = &self.program.graph.nodes()[id];
+        let row = self.row_number(id, element);
+        let shared = self.exponentials.get(&(node.args[0], row))?.as_ref()?;
+        let own = element % shared.terms.len();
+        let softmax = Parts::of(&shared.terms[own])?.div(Parts::of(&shared.total)?)?;
+        match &node.op {
+            Op::CrossEntropyGradient(classes) if classes[row] == own => {
+                softmax.add(Parts::of(&Ball::one())?.neg())
+            }
+            Op::SoftCrossEntropyGradient => {
+                let q_total = Parts::of(self.totals.get(&(node.args[1], row))?)?;
+                let q = self.parts(node.args[1], element, &[])?;
+                softmax.mul(q_total)?.add(q.neg())
+            }
+            _ => Some(softmax),
         }
     }
 

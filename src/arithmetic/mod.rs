@@ -8,6 +8,11 @@ pub mod evaluate;
 mod monomial;
 pub mod radius;
 mod rows;
+#[cfg(test)]
+mod rows_soundness;
+#[cfg(test)]
+#[allow(dead_code)] // Shared with tests/ball_soundness.rs; each uses its part.
+mod specimen;
 pub mod value;
 pub mod working;
 

@@ -1,102 +1,207 @@
 //! Exact values that no precision decides: √a/n − √b/m with equal terms is 0 and (1/3)·6 is 2, and their balls straddle these
 //! numbers for ever.
 //!
-//! A monomial is ±(R)^(1/k) · ∏ atoms, R an exact rational, or a number just beside that, as one-sided balls are; the atoms are norms of a degree that has no exact root, known by
-//! their coordinates. Two monomials with the same parts are the same number. *Sound*: equality is only claimed where the
-//! parts are equal exactly. Not complete: `None` means "not known".
+//! A monomial is ±(R)^(1/k) · ∏ atoms, R an exact positive rational; the atoms are positive numbers without an
+//! exact form, known by their arguments. Two monomials with the same parts are the same number. [`Parts`] are a sum of monomials,
+//! and may say that the number lies strictly beside that sum, as one-sided balls do. *Sound*: terms are only put together
+//! where their ratio is exactly rational. Not complete: `None` means "not known".
 
-use super::ball::{Ball, Side};
+use super::ball::{Ball, Side, joined};
 use super::elementary::small_fraction;
+use super::radius::Radius;
 use crate::graph::Power;
 use rug::{Float, Integer, Rational, ops::Pow};
 
-/// ±radicand^(1/degree) · ∏ atom^power.
-#[derive(Clone, Debug, PartialEq)]
+/// ±radicand^(1/degree) · ∏ atom^power, which is not 0.
+#[derive(Clone, Debug)]
 pub struct Monomial {
     negative: bool,
     radicand: Rational,
     degree: u32,
     atoms: Vec<(Atom, f64)>,
-    drift: Drift,
 }
 
-/// Whether the magnitude is that of the parts, or differs from it by an unknown small amount.
-#[derive(Copy, Clone, Debug, PartialEq)]
-enum Drift {
-    None,
-    Up,
-    Down,
-}
-
-impl Drift {
-    fn flipped(self) -> Drift {
-        match self {
-            Drift::None => Drift::None,
-            Drift::Up => Drift::Down,
-            Drift::Down => Drift::Up,
-        }
-    }
-
-    /// Of a product of magnitudes, or of a sum of numbers of one sign.
-    fn joined(self, other: Drift) -> Option<Drift> {
-        match (self, other) {
-            (Drift::None, drift) | (drift, Drift::None) => Some(drift),
-            (a, b) => (a == b).then_some(a),
-        }
-    }
-}
-
-/// The norm of these sorted sizes to a degree, which has no exact form.
+/// A positive number that has no exact form, known by its exact arguments.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Atom {
-    p: f64,
-    epsilon: f64,
-    sizes: Vec<Float>,
+enum Atom {
+    /// The norm of these sorted sizes to a degree.
+    Norm { p: f64, epsilon: f64, sizes: Vec<Float> },
+    /// ln(1 + e^−size).
+    Tail(Float),
 }
 
 /// Beyond this many bits a rational is not worth building.
 const MOST_BITS: u32 = 1 << 16;
 
-impl Monomial {
-    /// An exact number.
-    pub fn exact(x: &Ball) -> Option<Monomial> {
-        Monomial::near(x).filter(|monomial| monomial.drift == Drift::None)
-    }
+/// Norms of whole degrees up to this one are roots of rationals.
+const MOST_DEGREE: f64 = 8.0;
 
-    /// An exact number, or one just beside a number that is not 0.
-    pub fn near(x: &Ball) -> Option<Monomial> {
+/// A number as a sum of monomials, of which no two have a known rational ratio, or on one side of that sum.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    terms: Vec<Monomial>,
+    side: Side,
+}
+
+impl Parts {
+    /// What an exact or one-sided ball says.
+    pub fn of(x: &Ball) -> Option<Parts> {
         let Ball::Finite { mid, side, .. } = x else { return None };
-        if mid.get_exp().is_some_and(|e| e.unsigned_abs() > MOST_BITS) {
+        if !(x.is_exact() || x.is_one_sided()) || mid.get_exp().is_some_and(|e| e.unsigned_abs() > MOST_BITS)
+        {
             return None;
         }
-        let drift = match side {
-            _ if x.is_exact() => Drift::None,
-            Side::Any => return None,
-            _ if mid.is_zero() => return None,
-            Side::Above => Drift::Up,
-            Side::Below => Drift::Down,
-        };
-        let radicand = mid.to_rational()?;
-        let negative = radicand < 0;
-        let drift = if negative { drift.flipped() } else { drift };
-        Some(Monomial { negative, radicand: radicand.abs(), degree: 1, atoms: Vec::new(), drift })
+        Some(Parts { side: *side, ..Parts::rational(mid.to_rational()?) })
     }
 
-    fn one() -> Monomial {
-        let (radicand, atoms) = (Rational::from(1), Vec::new());
-        Monomial { negative: false, radicand, degree: 1, atoms, drift: Drift::None }
+    /// An exact rational.
+    pub fn rational(x: Rational) -> Parts {
+        Parts { terms: Monomial::rational(x).into_iter().collect(), side: Side::Any }
     }
 
     /// −x.
-    pub fn neg(mut self) -> Monomial {
+    pub fn neg(self) -> Parts {
+        Parts { terms: self.terms.into_iter().map(Monomial::neg).collect(), side: self.side.flipped() }
+    }
+
+    /// a + b, unless they lie on different sides of their sums.
+    pub fn add(mut self, other: Parts) -> Option<Parts> {
+        let some = |side| if side == Side::Any { Radius::ZERO } else { Radius::ONE };
+        let side = joined((some(self.side), self.side), (some(other.side), other.side));
+        if side == Side::Any && self.side != other.side {
+            return None;
+        }
+        for term in other.terms {
+            let known = self.terms.iter().enumerate().find_map(|(at, own)| {
+                let ratio = term.clone().div(own.clone())?.to_rational()?;
+                Some((at, ratio + 1u32))
+            });
+            match known {
+                None => self.terms.push(term),
+                Some((at, factor)) => {
+                    let own = self.terms.swap_remove(at);
+                    if let Some(factor) = Monomial::rational(factor) {
+                        self.terms.push(own.mul(factor)?);
+                    }
+                }
+            }
+        }
+        Some(Parts { terms: self.terms, side })
+    }
+
+    /// a · b, where one is a single exact monomial.
+    pub fn mul(self, other: Parts) -> Option<Parts> {
+        let (factor, rest) = if self.side == Side::Any && self.terms.len() <= 1 {
+            (self, other)
+        } else if other.side == Side::Any && other.terms.len() <= 1 {
+            (other, self)
+        } else {
+            return None;
+        };
+        let Some(factor) = factor.terms.into_iter().next() else {
+            return Some(Parts::rational(Rational::new()));
+        };
+        let side = if factor.negative { rest.side.flipped() } else { rest.side };
+        let terms = rest.terms.into_iter().map(|term| term.mul(factor.clone()));
+        Some(Parts { terms: terms.collect::<Option<_>>()?, side })
+    }
+
+    /// a / b, where b is a single monomial, exact; or positive and above it, and a has a single term.
+    pub fn div(self, other: Parts) -> Option<Parts> {
+        let [divisor] = &other.terms[..] else { return None };
+        let moved = match (other.side, &self.terms[..]) {
+            (Side::Any, _) => Side::Any,
+            // The greater the divisor, the nearer to 0.
+            (Side::Above, [own]) if !divisor.negative => {
+                if own.negative {
+                    Side::Above
+                } else {
+                    Side::Below
+                }
+            }
+            _ => return None,
+        };
+        let quotient = self.mul(Parts::from(divisor.clone().reciprocal()))?;
+        match (quotient.side, moved) {
+            (_, Side::Any) => Some(quotient),
+            (Side::Any, side) => Some(Parts { side, ..quotient }),
+            (own, side) => (own == side).then_some(quotient),
+        }
+    }
+
+    /// ln(1 + e^z) = max(z, 0) + ln(1 + e^−|z|) of an exact z.
+    pub fn softplus(z: &Ball) -> Option<Parts> {
+        let Ball::Finite { mid, .. } = z else { return None };
+        let atom = Monomial { atoms: vec![(Atom::Tail(mid.clone().abs()), 1.0)], ..Monomial::one() };
+        if mid.is_sign_negative() {
+            return z.is_exact().then(|| Parts::from(atom));
+        }
+        Parts::of(z).filter(|z| z.side == Side::Any)?.add(Parts::from(atom))
+    }
+
+    /// The side of the other terms' sum on which the number is, where these terms are all of one sign: every monomial's
+    /// sign is known.
+    fn beside<'a>(&self, mut others: impl Iterator<Item = &'a Monomial>) -> Option<Side> {
+        others.try_fold(self.side, |side, term| {
+            let own = if term.negative { Side::Below } else { Side::Above };
+            (side == Side::Any || side == own).then_some(own)
+        })
+    }
+
+    /// The side of 0 on which the number is, `Any` for 0 itself, where its terms tell.
+    pub fn sign(&self) -> Option<Side> {
+        self.beside(self.terms.iter())
+    }
+
+    /// The number itself, or one that it is strictly beside, where that is a dyadic rational: all of its digits.
+    pub fn to_exact(&self) -> Option<(Float, Side)> {
+        let rational = self.terms.iter().find_map(Monomial::to_rational).unwrap_or_default();
+        let side = self.beside(self.terms.iter().filter(|term| term.to_rational().is_none()))?;
+        if !rational.denom().is_power_of_two() {
+            return None;
+        }
+        let bits = rational.numer().significant_bits().max(2);
+        let exponent = rational.denom().significant_bits() - 1;
+        Some((Float::with_val(bits, rational.numer()) >> exponent, side))
+    }
+}
+
+impl From<Monomial> for Parts {
+    fn from(term: Monomial) -> Parts {
+        Parts { terms: vec![term], side: Side::Any }
+    }
+}
+
+impl Monomial {
+    /// A rational; `None` for 0.
+    fn rational(x: Rational) -> Option<Monomial> {
+        let negative = x < 0;
+        (x != 0).then(|| Monomial { negative, radicand: x.abs(), degree: 1, atoms: Vec::new() })
+    }
+
+    /// An exact number; `None` for 0.
+    fn exact(x: &Ball) -> Option<Monomial> {
+        let parts = Parts::of(x).filter(|parts| parts.side == Side::Any)?;
+        parts.terms.into_iter().next()
+    }
+
+    fn one() -> Monomial {
+        Monomial { negative: false, radicand: Rational::from(1), degree: 1, atoms: Vec::new() }
+    }
+
+    /// −x.
+    fn neg(mut self) -> Monomial {
         self.negative = !self.negative;
         self
     }
 
     /// a · b.
-    pub fn mul(self, other: Monomial) -> Option<Monomial> {
+    fn mul(self, other: Monomial) -> Option<Monomial> {
         // The common degree is the product: small degrees only come together here.
-        let degree = if self.degree == other.degree { self.degree } else { self.degree * other.degree };
+        let degree = match self.degree == other.degree {
+            true => self.degree,
+            false => self.degree.checked_mul(other.degree)?,
+        };
         let lift = |m: &Monomial| -> Option<Rational> {
             let power = degree / m.degree;
             let bits = m.radicand.numer().significant_bits() + m.radicand.denom().significant_bits();
@@ -111,41 +216,11 @@ impl Monomial {
         }
         atoms.retain(|(_, power)| *power != 0.0);
         let radicand = lift(&self)? * lift(&other)?;
-        let drift = self.drift.joined(other.drift)?;
-        Some(Monomial { negative: self.negative != other.negative, radicand, degree, atoms, drift })
+        Some(Monomial { negative: self.negative != other.negative, radicand, degree, atoms })
     }
 
-    /// a + b of rationals, or of a number with itself.
-    pub fn add(self, other: Monomial) -> Option<Monomial> {
-        for (zero, term) in [(&self, &other), (&other, &self)] {
-            if zero.radicand == 0 && zero.drift == Drift::None {
-                return Some(term.clone());
-            }
-        }
-        if self.has_parts_of(&other) {
-            let drift = self.drift.joined(other.drift)?;
-            let sum = self.mul(Monomial { radicand: Rational::from(2), ..Monomial::one() });
-            return sum.map(|sum| Monomial { drift, ..sum });
-        }
-        if self.equals(&other.clone().neg()) {
-            return Some(Monomial { radicand: Rational::new(), ..Monomial::one() });
-        }
-        if self.degree != 1 || other.degree != 1 || !self.atoms.is_empty() || !other.atoms.is_empty() {
-            return None;
-        }
-        // Here drifts are taken upward on the number line, not in magnitude.
-        let upward = |drift: Drift, negative: bool| if negative { drift.flipped() } else { drift };
-        let drift = upward(self.drift, self.negative).joined(upward(other.drift, other.negative))?;
-        let signed = |m: Monomial| if m.negative { -m.radicand } else { m.radicand };
-        let sum = signed(self) + signed(other);
-        let bits = sum.numer().significant_bits() + sum.denom().significant_bits();
-        let negative = sum < 0;
-        let drift = upward(drift, negative);
-        (bits < MOST_BITS).then(|| Monomial { negative, radicand: sum.abs(), drift, ..Monomial::one() })
-    }
-
-    /// The number itself, where it is a dyadic rational: all of its digits, and on which side of it the number is.
-    pub fn to_exact(&self) -> Option<(Float, Side)> {
+    /// The number, where it is known to be rational.
+    fn to_rational(&self) -> Option<Rational> {
         if !self.atoms.is_empty() {
             return None;
         }
@@ -153,30 +228,20 @@ impl Monomial {
             let (root, rest) = x.clone().root_rem(Integer::new(), self.degree);
             (rest == 0).then_some(root)
         };
-        let (numerator, denominator) = (root(self.radicand.numer())?, root(self.radicand.denom())?);
-        if !denominator.is_power_of_two() {
-            return None;
-        }
-        let numerator = if self.negative { -numerator } else { numerator };
-        let bits = numerator.significant_bits().max(2);
-        let exponent = denominator.significant_bits() - 1;
-        let side = match (self.drift, self.negative) {
-            (Drift::None, _) => Side::Any,
-            (Drift::Up, false) | (Drift::Down, true) => Side::Above,
-            (Drift::Down, false) | (Drift::Up, true) => Side::Below,
-        };
-        Some((Float::with_val(bits, numerator) >> exponent, side))
+        let size = Rational::from((root(self.radicand.numer())?, root(self.radicand.denom())?));
+        Some(if self.negative { -size } else { size })
     }
 
-    /// a / b for a b that is not 0.
-    pub fn div(self, mut other: Monomial) -> Option<Monomial> {
-        if other.radicand == 0 {
-            return None;
-        }
-        other.radicand = other.radicand.recip();
-        other.drift = other.drift.flipped();
-        other.atoms.iter_mut().for_each(|(_, power)| *power = -*power);
-        self.mul(other)
+    /// 1/x.
+    fn reciprocal(mut self) -> Monomial {
+        self.radicand = self.radicand.recip();
+        self.atoms.iter_mut().for_each(|(_, power)| *power = -*power);
+        self
+    }
+
+    /// a / b.
+    fn div(self, other: Monomial) -> Option<Monomial> {
+        self.mul(other.reciprocal())
     }
 
     /// x^n of a number that is not negative.
@@ -184,69 +249,73 @@ impl Monomial {
         (0..n).try_fold(Monomial::one(), |product, _| product.mul(self.clone()))
     }
 
-    /// The norm of a row, and with `i` its derivative by xᵢ, where all coordinates are exact.
+    /// The norm of a row that is not 0, and with `i` its derivative by an xᵢ that is not 0, where all coordinates are exact.
     pub fn norm(row: &[&Ball], p: Power, epsilon: f64, i: Option<usize>) -> Option<Monomial> {
         let Power::Finite(p) = p else { return None };
-        let sizes: Vec<Monomial> = row.iter().map(|x| Monomial::exact(x)).collect::<Option<_>>()?;
         if epsilon == 0.0
-            && let Some(equal) = Monomial::norm_of_equals(&sizes, p, i)
+            && let Some(equal) = Monomial::norm_of_equals(row, p, i)
         {
             return Some(equal);
         }
-        let norm = Monomial::norm_of(&sizes, row, p, epsilon)?;
+        let norm = Monomial::norm_of(row, p, epsilon)?;
         let Some(i) = i else { return Some(norm) };
-        let size = Monomial { negative: false, ..sizes[i].clone() };
-        if size.radicand == 0 || norm.radicand == 0 {
-            return None;
-        }
-        let mut slope = if p.fract() == 0.0 && p <= 8.0 {
+        let own = Monomial::exact(row[i])?;
+        let size = Monomial { negative: false, ..own.clone() };
+        let mut slope = if p.fract() == 0.0 && p <= MOST_DEGREE {
             size.div(norm)?.power(p as u32 - 1)?
         } else {
-            let mut slope = Monomial::atom(p - 1.0, f64::NEG_INFINITY, row[i..=i].iter().copied(), 1.0)?;
+            let mut slope = Monomial::atom(p - 1.0, f64::NEG_INFINITY, &row[i..=i])?;
             for (atom, power) in norm.atoms {
                 slope.atoms.push((atom, power * (1.0 - p)));
             }
             slope
         };
-        slope.negative = sizes[i].negative;
+        slope.negative = own.negative;
         Some(slope)
     }
 
     /// The norm, or its derivative by xᵢ, of a row whose m coordinates that are not 0 all have the size s, to a degree
     /// p = a/2^k: (m·s^p)^(1/p) = (s^a·m^(2^k))^(1/a), and (s/norm)^(p−1) = m^(−(p−1)/p) = (m^(a−2^k))^(−1/a).
-    fn norm_of_equals(sizes: &[Monomial], p: f64, i: Option<usize>) -> Option<Monomial> {
+    fn norm_of_equals(row: &[&Ball], p: f64, i: Option<usize>) -> Option<Monomial> {
         let (a, k) = small_fraction(p)?;
-        let mut nonzero = sizes.iter().filter(|x| x.radicand != 0);
-        let size = &nonzero.next()?.radicand;
-        if nonzero.any(|x| x.radicand != *size) {
-            return None;
+        let mut nonzero = row.iter().filter(|x| !x.is_zero());
+        let size = Monomial::exact(nonzero.next()?)?.radicand;
+        let mut count = Integer::from(1);
+        for x in nonzero {
+            count += 1;
+            if Monomial::exact(x)?.radicand != size {
+                return None;
+            }
         }
-        let count = Integer::from(sizes.iter().filter(|x| x.radicand != 0).count());
-        if (size.numer().significant_bits() + size.denom().significant_bits()) * a > MOST_BITS {
+        let bits = size.numer().significant_bits() + size.denom().significant_bits();
+        if bits * a > MOST_BITS {
             return None;
         }
         let (radicand, negative) = match i {
-            None => (size.clone().pow(a) * count.pow(1u32 << k), false),
-            Some(i) if sizes[i].radicand == 0 => return None,
-            Some(i) => (Rational::from((Integer::from(1), count.pow(a - (1u32 << k)))), sizes[i].negative),
+            None => (size.pow(a) * count.pow(1u32 << k), false),
+            Some(i) => {
+                let own = Monomial::exact(row[i])?;
+                (Rational::from((Integer::from(1), count.pow(a - (1u32 << k)))), own.negative)
+            }
         };
         Some(Monomial { negative, radicand, degree: a, ..Monomial::one() })
     }
 
-    fn norm_of(sizes: &[Monomial], row: &[&Ball], p: f64, epsilon: f64) -> Option<Monomial> {
-        if p.fract() != 0.0 || p > 8.0 {
-            return Monomial::atom(p, epsilon, row.iter().copied(), 1.0);
+    fn norm_of(row: &[&Ball], p: f64, epsilon: f64) -> Option<Monomial> {
+        if p.fract() != 0.0 || p > MOST_DEGREE {
+            return Monomial::atom(p, epsilon, row);
         }
         let start = Rational::from_f64(epsilon)?;
-        let radicand = sizes.iter().try_fold(start, |sum, x| {
-            let bits =
-                (x.radicand.numer().significant_bits() + x.radicand.denom().significant_bits()) * p as u32;
-            (bits < MOST_BITS).then(|| sum + x.radicand.clone().pow(p as u32))
+        let radicand = row.iter().filter(|x| !x.is_zero()).try_fold(start, |sum, x| {
+            let size = Monomial::exact(x)?.radicand;
+            let bits = (size.numer().significant_bits() + size.denom().significant_bits()) * p as u32;
+            (bits < MOST_BITS).then(|| sum + size.pow(p as u32))
         })?;
-        Some(Monomial { radicand, degree: p as u32, ..Monomial::one() })
+        Some(Monomial { degree: p as u32, ..Monomial::rational(radicand)? })
     }
 
-    fn atom<'a>(p: f64, epsilon: f64, row: impl Iterator<Item = &'a Ball>, power: f64) -> Option<Monomial> {
+    /// The norm of exact coordinates, not all of them 0 unless ε is above.
+    fn atom(p: f64, epsilon: f64, row: &[&Ball]) -> Option<Monomial> {
         let mut sizes = Vec::new();
         for x in row {
             match x {
@@ -256,29 +325,7 @@ impl Monomial {
             }
         }
         sizes.sort_by(|a, b| a.total_cmp(b));
-        Some(Monomial { atoms: vec![(Atom { p, epsilon, sizes }, power)], ..Monomial::one() })
-    }
-
-    /// Whether both are known to be the same number.
-    pub fn equals(&self, other: &Monomial) -> bool {
-        self.drift == Drift::None && other.drift == Drift::None && self.has_parts_of(other)
-    }
-
-    /// Whether both are the same number but for their drifts.
-    fn has_parts_of(&self, other: &Monomial) -> bool {
-        if self.radicand == 0 || other.radicand == 0 {
-            return self.radicand == other.radicand;
-        }
-        if self.negative != other.negative {
-            return false;
-        }
-        // a^(1/k) = b^(1/l) if a^l = b^k.
-        let same_root = if self.degree == other.degree {
-            self.radicand == other.radicand
-        } else {
-            self.radicand.clone().pow(other.degree) == other.radicand.clone().pow(self.degree)
-        };
-        let holds = |a: &[(Atom, f64)], b: &[(Atom, f64)]| a.iter().all(|atom| b.contains(atom));
-        same_root && holds(&self.atoms, &other.atoms) && holds(&other.atoms, &self.atoms)
+        let some = !sizes.is_empty() || epsilon > 0.0;
+        some.then(|| Monomial { atoms: vec![(Atom::Norm { p, epsilon, sizes }, 1.0)], ..Monomial::one() })
     }
 }

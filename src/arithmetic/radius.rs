@@ -52,9 +52,11 @@ impl Radius {
         }
         let length = 64 - bits.leading_zeros();
         if length <= 32 {
-            let shift = 32 - length;
-            let (mantissa, exponent) = ((bits as u32) << shift, exponent - i64::from(shift));
-            return Radius { mantissa, exponent }.incremented(more);
+            // What is left may be nearly a unit of the given bits, not of the shifted ones.
+            let bits = bits + u64::from(more);
+            let shift = bits.leading_zeros() as i64 - 32;
+            let mantissa = if shift < 0 { 1 << 31 } else { (bits as u32) << shift };
+            return Radius { mantissa, exponent: exponent - shift };
         }
         let shift = length - 32;
         let cut = bits & ((1 << shift) - 1) != 0;

@@ -62,8 +62,10 @@ impl Exponentials {
 
     /// softmax_t − 1: −tail/Σ at the maximum, else a difference that cancels at most one bit.
     pub fn softmax_minus_one(&self, t: usize, prec: u32) -> Ball {
-        if t == self.top {
-            self.tail.div(&self.total, prec).neg()
+        let share = self.tail.div(&self.total, prec);
+        // Beside tied maxima the difference keeps the side, which the quotient of two sums loses.
+        if t == self.top && (share.is_one_sided() || !self.total.is_one_sided()) {
+            share.neg()
         } else {
             self.softmax(t, prec).sub(&Ball::one(), prec)
         }

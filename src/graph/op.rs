@@ -242,6 +242,7 @@ pub(super) fn derivative(op: &Op, args: &[Expr], out: &Expr, g: &Expr, wanted: &
         Op::Ln => one(&|x| g / x),
         Op::Ln1p => one(&|x| g / (1.0 + x)),
         Op::Pow(p) => one(&|x| match p.get() {
+            0.0 => zero(x),
             1.0 => g.clone(),
             p => g * (p * x.pow(p - 1.0)),
         }),

@@ -1,0 +1,185 @@
+//! The kinds of truth: sets, infinities, overflow, undefined, subnormals and what rounds to 0.
+
+use crate::helpers::{Draft, answer, prove};
+use lossproof::case::Case;
+use lossproof::format::{Canonical, Format};
+use lossproof::truth::Truth;
+
+const LOSS: usize = 0;
+const GRADIENT: usize = 1;
+
+fn cross_entropy(format: Format, logits: &[f64], target: i64) -> Case {
+    Draft::new(format)
+        .floats("logits", &[1, logits.len()], logits)
+        .classes("target", &[target])
+        .case("cross_entropy")
+}
+
+fn bce(format: Format, logit: f64, target: f64) -> Case {
+    Draft::new(format)
+        .floats("logits", &[1], &[logit])
+        .floats("target", &[1], &[target])
+        .case("bce_with_logits")
+}
+
+fn mse(format: Format, prediction: f64, target: f64) -> Case {
+    Draft::new(format).floats("prediction", &[1], &[prediction]).floats("target", &[1], &[target]).case("mse")
+}
+
+#[test]
+fn the_three_examples_of_the_design() {
+    let near = |x: f64, y: f64| (x / y - 1.0).abs() < 1e-6;
+    let (kind, value) = answer(&cross_entropy(Format::F32, &[20.0, 0.0], 0), LOSS, 0);
+    assert!(kind == "proved" && near(value, 2.0611537e-9), "{value}");
+    let (_, value) = answer(&cross_entropy(Format::F32, &[1000001.0, 999999.0], 0), LOSS, 0);
+    assert!(near(value, 0.126928), "{value}");
+    let (_, value) = answer(&cross_entropy(Format::F32, &[1000.0, 0.0], 1), LOSS, 0);
+    assert_eq!(value, 1000.0);
+}
+
+#[test]
+fn excluded_classes_are_exact() {
+    let inf = f64::NEG_INFINITY;
+    let case = cross_entropy(Format::F32, &[1.0, inf, 1.0], 0);
+    assert_eq!(prove(&case)[GRADIENT].elements[1], Truth::Proved(Canonical::ZERO));
+    assert_eq!(answer(&case, GRADIENT, 0), ("proved", -0.5));
+    // The target itself excluded: an infinite loss with a finite gradient.
+    let case = cross_entropy(Format::F32, &[1.0, inf, 2.0], 1);
+    assert_eq!(answer(&case, LOSS, 0), ("infinite", f64::INFINITY));
+    assert_eq!(answer(&case, GRADIENT, 1), ("proved", -1.0));
+    // Every class excluded: no mathematics.
+    let case = cross_entropy(Format::F32, &[inf, inf], 0);
+    assert_eq!(answer(&case, LOSS, 0).0, "undefined");
+    assert_eq!(answer(&case, GRADIENT, 0).0, "undefined");
+    // One class left: certain.
+    let case = cross_entropy(Format::F32, &[inf, 3.0], 1);
+    assert_eq!(prove(&case)[LOSS].elements[0], Truth::Proved(Canonical::ZERO));
+    assert_eq!(prove(&case)[GRADIENT].elements, [Truth::Proved(Canonical::ZERO); 2]);
+}
+
+#[test]
+fn smoothed_targets_with_excluded_classes() {
+    let case = Draft::new(Format::F32)
+        .param("label_smoothing", 0.5)
+        .floats("logits", &[1, 3], &[0.0, f64::NEG_INFINITY, 1.0])
+        .classes("target", &[0])
+        .case("cross_entropy");
+    assert_eq!(answer(&case, LOSS, 0), ("infinite", f64::INFINITY));
+    // −ε/3 exactly, which no format holds: its f32 neighbour.
+    assert_eq!(answer(&case, GRADIENT, 1), ("proved", f64::from(-0.5f32 / 3.0)));
+}
+
+#[test]
+fn saturated_numbers_are_beside_their_limits() {
+    // 1e30 + e^(−1e30): the loss is not exactly 1e30, nor is its gradient exactly 1.
+    for format in [Format::F64, Format::F32, Format::Bf16] {
+        let z = format.round(1e30);
+        let outputs = prove(&bce(format, z, 0.0));
+        let inexact = |truth: &Truth| matches!(truth, Truth::Proved(Canonical { exact: false, .. }));
+        assert!(outputs[LOSS].elements.iter().all(inexact));
+        assert_eq!(outputs[LOSS].elements[0].value(format), z);
+        assert!(outputs[GRADIENT].elements.iter().all(inexact));
+        assert_eq!(outputs[GRADIENT].elements[0].value(format), 1.0);
+        // At the other end it is above 0 by less than any subnormal.
+        let outputs = prove(&bce(format, -z, 0.0));
+        assert!(matches!(
+            outputs[LOSS].elements[0],
+            Truth::Proved(Canonical { mantissa: 1, exact: false, .. })
+        ));
+        assert_eq!(outputs[LOSS].elements[0].value(format), 0.0);
+    }
+}
+
+#[test]
+fn overflow_is_a_finite_truth() {
+    for format in Format::ALL {
+        let max = format.max_value();
+        let (kind, value) = answer(&mse(format, max, 0.0), LOSS, 0);
+        assert_eq!((kind, value), ("overflow", f64::INFINITY), "{format}");
+        assert_eq!(answer(&mse(format, max, -max), GRADIENT, 0), ("overflow", f64::INFINITY), "{format}");
+        // Just below the threshold: the largest number.
+        let mae = |x: f64| {
+            let draft = Draft::new(format).param("reduction", "sum").floats("prediction", &[2], &[max, x]);
+            draft.floats("target", &[2], &[0.0, 0.0]).case("mae")
+        };
+        let half_ulp = format.ulp(max) / 2.0;
+        assert_eq!(answer(&mae(half_ulp), LOSS, 0), ("overflow", f64::INFINITY), "{format}");
+        assert_eq!(answer(&mae(format.next_down(half_ulp)), LOSS, 0), ("proved", max), "{format}");
+    }
+}
+
+#[test]
+fn subnormals_are_rounded_once() {
+    for format in Format::ALL {
+        let least = format.min_subnormal();
+        // (3η)/2, a tie of subnormals: to even, 2η. As a mean of two residuals.
+        let mean = |a: f64, b: f64| {
+            let draft =
+                Draft::new(format).floats("prediction", &[2], &[a, b]).floats("target", &[2], &[0.0, 0.0]);
+            answer(&draft.case("mae"), LOSS, 0)
+        };
+        assert_eq!(mean(least, 2.0 * least), ("proved", 2.0 * least), "{format}");
+        // η/2 is a tie with 0.
+        assert_eq!(mean(least, 0.0), ("proved", 0.0), "{format}");
+        // η² is nothing that the format can show, and is above 0.
+        let truth = prove(&mse(format, least, 0.0))[LOSS].elements[0];
+        assert!(
+            matches!(truth, Truth::Proved(Canonical { mantissa: 1, exact: false, .. })),
+            "{format} {truth:?}"
+        );
+    }
+}
+
+#[test]
+fn the_kinks_of_triplets_are_sets() {
+    let triplet = |p: f64, a: [f64; 2], b: [f64; 2], c: [f64; 2], margin: f64| {
+        Draft::new(Format::F32)
+            .param("p", p)
+            .param("margin", margin)
+            .floats("anchor", &[1, 2], &a)
+            .floats("positive", &[1, 2], &b)
+            .floats("negative", &[1, 2], &c)
+            .case("triplet_margin")
+    };
+    // Coinciding points: the unit ball's coordinates, minus a unit vector (0.6, 0.8).
+    let case = triplet(2.0, [0.0, 0.0], [0.0, 0.0], [3.0, 4.0], 10.0);
+    let gradient = &prove(&case)[GRADIENT].elements;
+    assert!(gradient.iter().all(|truth| truth.kind() == "set"), "{gradient:?}");
+    // The margin exactly met, by irrational distances: 1 + √2·… cannot be, √8 = 2·√2 can.
+    let case = triplet(2.0, [0.0, 0.0], [2.0, 2.0], [2.0, -2.0], 0.0);
+    assert_eq!(prove(&case)[LOSS].elements[0], Truth::Proved(Canonical::ZERO));
+    assert_eq!(prove(&case)[GRADIENT].elements[0].kind(), "set");
+    // By 3-4-5 triangles with a margin: 5 + 5 − 10.
+    let case = triplet(2.0, [0.0, 0.0], [3.0, 4.0], [6.0, 8.0], 5.0);
+    assert_eq!(prove(&case)[LOSS].elements[0], Truth::Proved(Canonical::ZERO));
+    assert_eq!(prove(&case)[GRADIENT].elements[0].kind(), "set");
+    // Beyond the margin: flat.
+    let case = triplet(2.0, [0.0, 0.0], [1.0, 0.0], [6.0, 8.0], 5.0);
+    assert_eq!(prove(&case)[GRADIENT].elements, [Truth::Proved(Canonical::ZERO); 2]);
+}
+
+#[test]
+fn means_over_nothing_follow_the_convention() {
+    for (convention, kind) in [("nan", "undefined"), ("zero", "proved")] {
+        let draft = Draft::new(Format::F32).param("empty_mean", convention);
+        let case = draft.floats("prediction", &[0], &[]).floats("target", &[0], &[]).case("mse");
+        assert_eq!(answer(&case, LOSS, 0).0, kind);
+        let draft = Draft::new(Format::F32).param("empty_mean", convention);
+        let case =
+            draft.floats("logits", &[1, 2], &[0.0, 1.0]).classes("target", &[-100]).case("cross_entropy");
+        assert_eq!(answer(&case, LOSS, 0).0, kind);
+        // An ignored row gets exactly 0, or what the undefined divisor leaves.
+        assert_eq!(answer(&case, GRADIENT, 0).0, "proved");
+    }
+}
+
+#[test]
+fn nan_makes_nan_of_what_depends_on_it() {
+    let draft = Draft::new(Format::F32).param("reduction", "none");
+    let case =
+        draft.floats("prediction", &[2], &[f64::NAN, 1.0]).floats("target", &[2], &[0.0, 0.0]).case("mse");
+    for output in prove(&case) {
+        assert_eq!(output.elements[0], Truth::Undefined, "{}", output.name);
+        assert_eq!(output.elements[1].kind(), "proved", "{}", output.name);
+    }
+}
