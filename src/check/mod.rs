@@ -24,9 +24,9 @@ use std::time::Instant;
 /// minute on two cores.
 pub const DEFAULT_CASES: usize = 12;
 
-/// The number of classes or elements in the regime `long` where nothing else is said: a tile of 1024, as kernels have
-/// them, and a half. 128 Ki ([`LONGEST`]) shows every danger, and takes its time.
-pub const DEFAULT_LONG: usize = 1536;
+/// The number of classes or elements in the regime `long` where nothing else is said: two tiles of 1024, as kernels have
+/// them, so that one of them can be masked as a whole. 128 Ki ([`LONGEST`]) shows every danger, and takes its time.
+pub const DEFAULT_LONG: usize = 2 << 10;
 
 /// The number of classes of the largest vocabularies.
 pub const LONGEST: usize = 128 << 10;
