@@ -654,8 +654,10 @@ impl<'a> Evaluation<'a> {
                 let entry = |at: usize| self.ball(id, 0, row * n + at);
                 let x_max = entry(shared.top);
                 match op {
-                    Op::LogSoftmax => shared.surprise(&x_max, &entry(own), prec).neg(),
-                    Op::CrossEntropy(classes) => shared.surprise(&x_max, &entry(classes[row]), prec),
+                    Op::LogSoftmax => shared.surprise(own, &x_max, &entry(own), prec).neg(),
+                    Op::CrossEntropy(classes) => {
+                        shared.surprise(classes[row], &x_max, &entry(classes[row]), prec)
+                    }
                     Op::SoftCrossEntropy => {
                         let mut q_hulls = Vec::new();
                         let values = self.row(id, 0, row, &mut hulls);

@@ -55,8 +55,11 @@ impl Exponentials {
         Some(Exponentials { top, terms, tail, total, ln_total })
     }
 
-    /// ln Σ exp(x) − x_t = (x_max − x_t) + ln(1 + tail) of two entries of the row; +∞ for x_t = −∞.
-    pub fn surprise(&self, x_max: &Ball, x_t: &Ball, prec: u32) -> Ball {
+    /// ln Σ exp(x) − x_t = (x_max − x_t) + ln(1 + tail) of the entry t; +∞ for x_t = −∞.
+    pub fn surprise(&self, t: usize, x_max: &Ball, x_t: &Ball, prec: u32) -> Ball {
+        if t == self.top {
+            return self.ln_total.clone();
+        }
         x_max.sub(x_t, prec).add(&self.ln_total, prec)
     }
 
@@ -80,7 +83,7 @@ impl Exponentials {
     pub fn soft_cross_entropy(&self, row: &[&Ball], q: &[&Ball], prec: u32) -> Ball {
         let terms: Vec<Ball> = (0..row.len())
             .filter(|&c| !q[c].is_zero())
-            .map(|c| q[c].mul(&self.surprise(row[self.top], row[c], prec), prec))
+            .map(|c| q[c].mul(&self.surprise(c, row[self.top], row[c], prec), prec))
             .collect();
         Ball::sum(terms.iter(), prec)
     }

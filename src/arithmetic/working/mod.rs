@@ -42,7 +42,9 @@ pub fn tolerances(program: &Program, case: &Case, machine: &Machine) -> (Vec<Tol
     for (name, node) in &program.outputs {
         let behind = ancestors(program, *node);
         let balls = own.balls(*node);
-        let leaves = behind.iter().any(|&id| own.leaves(id));
+        // Kernels that multiply by the upstream last compute what the run with upstream 1 does (rule 8).
+        let with_ones = |id| ones.as_ref().is_some_and(|ones| ones.leaves(id));
+        let leaves = behind.iter().any(|&id| own.leaves(id) || with_ones(id));
         let threshold = case.format.overflow_threshold();
         on_the_way |= leaves && !balls.iter().any(|y| y.m.abs() >= threshold);
         let mut budget: Vec<f64> = balls.iter().map(|&y| unbounded(y, leaves).unwrap_or(y.r)).collect();
