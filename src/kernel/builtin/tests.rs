@@ -225,7 +225,8 @@ fn triplet_agrees_with_f64() {
         let format = BUILTIN_FORMATS[round % 3];
         let (n, d) = (1 + random.below(3), 1 + random.below(4));
         let p = [Some(1.0), Some(2.0), Some(3.0), Some(1.5), None][random.below(5)];
-        let (epsilon, root) = ([0.0, 1e-6, 0.5][random.below(3)], random.below(2) == 0);
+        // Under the root of an infinite degree nothing has a meaning.
+        let (epsilon, root) = ([0.0, 1e-6, 0.5][random.below(3)], random.below(2) == 0 && p.is_some());
         let (swap, margin) = (random.below(2) == 0, [0.0, 0.3, 1.0, 2.5][random.below(4)]);
         let mut params = Params::default()
             .with("reduction", REDUCTIONS[random.below(3)])
