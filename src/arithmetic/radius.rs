@@ -83,7 +83,7 @@ impl Radius {
         };
         // x = 0.b₁b₂…·2^e with b₁ = 1; the significand's top limb holds the first 64 bits, unless a limb is shorter.
         let limbs = significand.as_limbs();
-        let top = limbs.last().copied().unwrap_or(0) as u64;
+        let top = limbs.last().copied().unwrap_or(0);
         let more = limbs[..limbs.len() - 1].iter().any(|&limb| limb != 0);
         Radius::rounded_up(top, i64::from(e) - 64, more)
     }

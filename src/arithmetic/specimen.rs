@@ -122,7 +122,7 @@ impl Recipe {
     fn radius(&self, mid: &Float) -> Radius {
         let e = i64::from(mid.get_exp().unwrap_or(0));
         let drop = i64::from(self.drop);
-        let mantissa = if self.width % 3 == 0 { 1 << 31 } else { self.width | 1 << 31 };
+        let mantissa = if self.width.is_multiple_of(3) { 1 << 31 } else { self.width | 1 << 31 };
         let scaled = |e: i64| Radius::above(&Float::with_val(32, mantissa)) * Radius::power_of_two(e - 32);
         match self.spread % 10 {
             0..=2 => Radius::ZERO,

@@ -450,8 +450,8 @@ impl Expr {
         while result.rank() > shape.len() {
             result = result.sum(0);
         }
-        for axis in 0..shape.len() {
-            if shape[axis] == 1 && result.shape()[axis] != 1 {
+        for (axis, &extent) in shape.iter().enumerate() {
+            if extent == 1 && result.shape()[axis] != 1 {
                 result = result.sum(axis).unsqueeze(axis);
             }
         }
