@@ -1,1 +1,5 @@
-fn main() {}
+//! The `lossproof` program.
+
+fn main() -> std::process::ExitCode {
+    lossproof::cli::main()
+}

@@ -136,10 +136,11 @@ fn settled(value: &Value, format: Format, effort: Effort) -> Option<Truth> {
                 None => undecided,
             },
         },
-        Value::Set(ends) => {
-            match (number(&ends.0, format, effort.last), number(&ends.1, format, effort.last)) {
+        Value::Set(_) => {
+            let (low, high) = value.ends(effort.prec);
+            match (number(&low, format, effort.last), number(&high, format, effort.last)) {
                 (Some(low), Some(high)) => Some(Truth::Set(low, high)),
-                _ if matches!(ends.0, Ball::Undefined) || matches!(ends.1, Ball::Undefined) => {
+                _ if matches!(low, Ball::Undefined) || matches!(high, Ball::Undefined) => {
                     Some(Truth::Undefined)
                 }
                 _ => undecided,
@@ -169,7 +170,8 @@ fn narrow(value: &Value) -> bool {
         }
         _ => true,
     };
-    narrow(value.ends().0) && narrow(value.ends().1)
+    let (low, high) = value.ends(DECIMAL_BITS as u32);
+    narrow(&low) && narrow(&high)
 }
 
 fn bounds(value: &Value, truth: &Truth) -> Bounds {
@@ -178,7 +180,7 @@ fn bounds(value: &Value, truth: &Truth) -> Bounds {
         Truth::Undefined => None,
         Truth::Infinite { negative } => Some((infinite(*negative), infinite(*negative))),
         _ => {
-            let (low, high) = value.ends();
+            let (low, high) = value.ends(LAST_PRECISION);
             let low = match low.ends(DECIMAL_BITS as u32) {
                 Some((low, _)) => decimal(&low, Round::Down),
                 None => {

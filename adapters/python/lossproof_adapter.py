@@ -158,7 +158,7 @@ def _take_over():
 
 
 class Adapter:
-    """A named set of loss functions, served over the protocol. From its construction on, prints go to standard error."""
+    """A named set of loss functions, served over the protocol. Once there is one, prints go to standard error."""
 
     def __init__(self, name, version):
         _take_over()

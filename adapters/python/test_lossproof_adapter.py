@@ -64,7 +64,7 @@ SERVE_FIXTURE = [sys.executable, "-c", FIXTURE]
 
 
 def talk(command, *lines, end=b"\n"):
-    """Sends the lines (objects, text or bytes) to a fresh adapter and returns its answers; it must end with status 0."""
+    """Sends the lines (objects, text or bytes) to a fresh adapter, which must end with status 0; its answers."""
     lines = [line if isinstance(line, (bytes, str)) else json.dumps(line) for line in lines]
     data = b"\n".join(line if isinstance(line, bytes) else line.encode() for line in lines) + end
     environment = {**os.environ, "PYTHONPATH": HERE, "PYTHONUNBUFFERED": ""}
@@ -113,13 +113,27 @@ class Handshake(unittest.TestCase):
         self.assertEqual(hello["lossproof"], 1)
 
     def test_bf16_is_left_out_without_ml_dtypes(self):
-        without = "import sys; sys.modules['ml_dtypes'] = None\n" + FIXTURE
+        fixture = FIXTURE.replace('"noisy", ["f32"]', '"noisy", ["bf16"]')
+        without = "import sys; sys.modules['ml_dtypes'] = None\n" + fixture
         (hello,) = talk([sys.executable, "-c", without], {"lossproof": 1})
-        self.assertEqual(hello["supports"][0]["formats"], ["f64", "f32", "f16"])
+        formats = {entry["loss"]: entry["formats"] for entry in hello["supports"]}
+        three = ["f64", "f32", "f16"]
+        self.assertEqual(formats, {"echo": three, "round": three, "failing": ["f32"]})
 
     def test_end_of_input_is_the_only_goodbye(self):
         self.assertEqual(talk(EXAMPLE, end=b""), [])
         self.assertEqual(len(talk(EXAMPLE, {"lossproof": 1}, end=b"")), 1)
+
+
+class Readme(unittest.TestCase):
+    def test_the_example_is_shown_in_full(self):
+        def read(*path):
+            with open(os.path.join(HERE, *path), encoding="utf-8") as file:
+                return file.read()
+
+        example = read("numpy_example.py")
+        self.assertIn(f"```python\n{example}```\n", read("..", "README.md"))
+        self.assertLess(len(example.splitlines()), 30)
 
 
 class Answers(unittest.TestCase):
@@ -162,7 +176,8 @@ class Answers(unittest.TestCase):
         values = [0.1 * k for k in range(200_000)]
         (answer,) = talk(SERVE_FIXTURE, echo(tensor("f64", values), gradients=["x"]))
         data = base64.b64decode(answer["outputs"]["grad.x"]["base64"])
-        self.assertEqual(list(struct.unpack("<200000d", data)), values)
+        # assertEqual would spend minutes on the difference.
+        self.assertTrue(list(struct.unpack("<200000d", data)) == values)
 
     def test_last_line_without_a_newline(self):
         self.assertEqual(len(talk(EXAMPLE, mse([1.0], [0.0]), mse([1.0], [0.0]), end=b"")), 2)
@@ -201,11 +216,11 @@ class Tensors(unittest.TestCase):
         for format, code in (("f64", "d"), ("f32", "f"), ("f16", "e")):
             few, many = [0.5] * 1024, [-0.0, 0.5, math.inf, 2.0**-24, 3.0] * 205
             self.assertEqual(self.echoed(packed(format, code, few)), tensor(format, few))
-            self.assertEqual(self.echoed(tensor(format, [x if x < 9 else "inf" for x in many])),
-                             packed(format, code, many))
+            got = self.echoed(tensor(format, [x if x < 9 else "inf" for x in many]))
+            self.assertTrue(got == packed(format, code, many))
 
     def test_classes_and_masks(self):
-        x, other = tensor("f32", [1.0, 2.0, 3.0]), {"index": tensor("i64", [0, 2]), "mask": tensor("bool", [False, True])}
+        x = tensor("f32", [1.0, 2.0, 3.0])
         for index in (tensor("i64", [0, 2]), packed("i64", "q", [0, 2])):
             for mask in (tensor("bool", [False, True]), packed("bool", "?", [False, True])):
                 other = {"x": x, "index": index, "mask": mask}
@@ -233,7 +248,7 @@ class Tensors(unittest.TestCase):
         self.assertEqual(self.echoed(tensor("bf16", values))["values"], values)
         many = [1.5, -2.0] * 600
         words = [0x3FC0, 0xC000] * 600
-        self.assertEqual(self.echoed(tensor("bf16", many)), packed("bf16", "H", words))
+        self.assertTrue(self.echoed(tensor("bf16", many)) == packed("bf16", "H", words))
         self.assertEqual(self.echoed(packed("bf16", "H", words[:4]))["values"], many[:4])
 
 
@@ -303,7 +318,8 @@ class Kernels(unittest.TestCase):
         self.assertEqual((first["outputs"]["loss"]["values"], second["id"]), ([1.0], 1))
 
     def test_a_reader_that_leaves_is_no_crash(self):
-        with subprocess.Popen(EXAMPLE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        with subprocess.Popen(EXAMPLE, **pipes) as process:
             process.stdout.close()
             process.stdin.write(b'{"lossproof":1}\n')
             process.stdin.close()

@@ -46,6 +46,17 @@ pub enum Side {
     Below,
 }
 
+impl Place {
+    /// The place of −x.
+    pub fn opposite(self) -> Place {
+        match self {
+            Place::Negative => Place::Positive,
+            Place::Positive => Place::Negative,
+            place => place,
+        }
+    }
+}
+
 impl Side {
     /// The side after a change of sign.
     pub(super) fn flipped(self) -> Side {

@@ -6,8 +6,8 @@ use super::ball::{Ball, Place, Side};
 use super::elementary as f;
 use super::monomial::{Monomial, Parts};
 use super::radius::Radius;
-use super::rows::{Exponentials, RowNorm};
-use super::value::{Effort, Value, extremum};
+use super::rows::{Exponentials, Maximum, RowNorm};
+use super::value::{Effort, Kink, Value, at_kink, extremum};
 use crate::case::{Case, program::Program};
 use crate::graph::{Degree, NodeId, Op};
 use Value::Point;
@@ -26,18 +26,8 @@ enum Store {
     Sparse(HashMap<usize, Value>),
 }
 
-/// An end of a set; both are the number itself for a point.
-#[derive(Copy, Clone, PartialEq, Eq)]
-enum End {
-    Low,
-    High,
-}
-
-impl End {
-    fn flipped(self) -> End {
-        if self == End::Low { End::High } else { End::Low }
-    }
-}
+/// How the choices at kinks are made: what a corner of a set is.
+type Choices<'c> = &'c [(Kink, bool)];
 
 /// Which elements of a node are needed.
 #[derive(Clone)]
@@ -54,6 +44,7 @@ pub struct Evaluation<'a> {
     stores: Vec<Store>,
     exponentials: HashMap<(NodeId, usize), Option<Exponentials>>,
     norms: HashMap<(NodeId, usize), RowNorm>,
+    maxima: HashMap<(NodeId, usize), Maximum>,
     totals: HashMap<(NodeId, usize), Ball>,
     /// How many elements of nodes have been evaluated; a reduction of n elements counts n.
     pub evaluations: u64,
@@ -75,6 +66,7 @@ impl<'a> Evaluation<'a> {
             stores: nodes.iter().map(|_| Store::Absent).collect(),
             exponentials: HashMap::new(),
             norms: HashMap::new(),
+            maxima: HashMap::new(),
             totals: HashMap::new(),
             evaluations: 0,
         };
@@ -249,13 +241,19 @@ impl<'a> Evaluation<'a> {
             *hulls = values.iter().map(|value| value.ball(self.effort.prec)).collect();
             return hulls.iter().collect();
         }
-        values.iter().map(|value| value.ends().0).collect()
+        let point = |value: &&'s Value| match value {
+            Point(ball) => ball,
+            Value::Set(_) => unreachable!("sets are hulls here"),
+        };
+        values.iter().map(point).collect()
     }
 
     fn element(&mut self, id: NodeId, element: usize) -> Value {
         self.evaluations += 1;
-        let Effort { prec, last } = self.effort;
         let effort = self.effort;
+        let prec = effort.prec;
+        // The name of a choice made here.
+        let here: Kink = (0, id, element);
         let node = &self.program.graph.nodes()[id];
         let unary = |g: &dyn Fn(&Ball) -> Ball| match self.arg(id, 0, element) {
             Point(x) => Point(g(x)),
@@ -265,28 +263,28 @@ impl<'a> Evaluation<'a> {
             Op::Input(slot) => Point(Ball::from_f64(self.program.values(self.case, *slot)[element])),
             Op::Constant(x) => Point(Ball::from_f64(x.get())),
             Op::Add => {
-                let sum = self.arg(id, 0, element).add(self.arg(id, 1, element), prec);
+                let sum = self.arg(id, 0, element).add(self.arg(id, 1, element), prec, here);
                 self.settled_zero(sum, id, element, false)
             }
             Op::Sub => {
                 let difference = match (self.arg(id, 0, element), self.arg(id, 1, element)) {
                     (Point(a), Point(b)) => Point(a.sub(b, prec)),
-                    (a, b) => a.add(&b.neg(), prec),
+                    (a, b) => a.add(&b.neg(), prec, here),
                 };
                 self.settled_zero(difference, id, element, true)
             }
             Op::Mul if self.source(node.args[0], element) == self.source(node.args[1], element) => {
                 unary(&|x| x.square(prec))
             }
-            Op::Mul => self.arg(id, 0, element).mul(self.arg(id, 1, element), effort),
-            Op::Div => self.arg(id, 0, element).div(self.arg(id, 1, element), effort),
+            Op::Mul => self.arg(id, 0, element).mul(self.arg(id, 1, element), prec, here),
+            Op::Div => self.arg(id, 0, element).div(self.arg(id, 1, element), prec),
             Op::Neg => self.arg(id, 0, element).neg(),
             Op::Abs => unary(&|x| x.abs(prec)),
             Op::Sign => {
                 let (low, high) = (Ball::one().neg(), Ball::one());
                 match self.ball(id, 0, element) {
                     x @ (Ball::Undefined | Ball::Unknown) => Point(x),
-                    x => kink(x.place(), low, high, effort),
+                    x => at_kink(x.place(), here, low, high, effort),
                 }
             }
             Op::Maximum | Op::Minimum => {
@@ -304,7 +302,18 @@ impl<'a> Evaluation<'a> {
                 match (&a, &b) {
                     (Ball::Undefined, _) | (_, Ball::Undefined) => Point(Ball::Undefined),
                     (Ball::Unknown, _) | (_, Ball::Unknown) => Point(Ball::Unknown),
-                    _ => kink(self.difference(id, element, &a, &b), Ball::zero(), Ball::one(), effort),
+                    _ => {
+                        // The share of b is 1 minus that of a: one choice, whichever of them is asked.
+                        let (first, second) = (node.args[0], node.args[1]);
+                        let name = (first.min(second) + 1, first.max(second) + 1, element);
+                        let (zero, one) = (Ball::zero(), Ball::one());
+                        let place = self.difference(id, element, &a, &b);
+                        if first <= second {
+                            at_kink(place, name, zero, one, effort)
+                        } else {
+                            at_kink(place.opposite(), name, one, zero, effort)
+                        }
+                    }
                 }
             }
             Op::Clamp { low, high } => unary(&|x| {
@@ -320,8 +329,10 @@ impl<'a> Evaluation<'a> {
                     _ if matches!(x, Ball::Undefined | Ball::Unknown) => Point(x),
                     (Place::Negative, _) | (_, Place::Negative) => Point(zero),
                     (Place::Positive, Place::Positive) => Point(one),
-                    (Place::Straddles, _) | (_, Place::Straddles) => Value::unseparated(zero, one, effort),
-                    _ => Value::set(zero, one),
+                    (Place::Straddles, _) | (_, Place::Straddles) => {
+                        Value::unseparated(here, zero, one, effort)
+                    }
+                    _ => Value::kink(here, zero, one),
                 }
             }
             Op::Sqrt => unary(&|x| f::sqrt(x, prec)),
@@ -358,40 +369,44 @@ impl<'a> Evaluation<'a> {
                     ),
                 })
             }
+            Op::SoftplusGap => {
+                let (z, w) = (self.ball(id, 0, element), self.ball(id, 1, element));
+                Point(softplus_gap(&z, &w, prec))
+            }
             Op::ScatterAdd(indices) => {
                 let sources = indices.iter().enumerate().filter(|&(_, &to)| to == element);
                 let terms: Vec<&Value> = sources.map(|(at, _)| self.arg(id, 0, at)).collect();
-                Value::sum(terms.iter().copied(), prec)
+                Value::sum(terms.iter().copied(), prec, here)
             }
             Op::Sum { .. } => {
                 let (_, n, stride) = self.rows_of(id).unwrap_or((0, 0, 1));
                 let terms = (0..n).map(|k| self.arg(id, 0, row_element(element, k, n, stride)));
-                let sum = Value::sum(terms, prec);
+                let sum = Value::sum(terms, prec, here);
                 self.evaluations += n as u64;
                 sum
             }
             Op::Dot { .. } => {
                 let (_, n, stride) = self.rows_of(id).unwrap_or((0, 0, 1));
                 let at = |k| row_element(element, k, n, stride);
-                let terms = (0..n).map(|k| self.arg(id, 0, at(k)).mul(self.arg(id, 1, at(k)), effort));
+                let terms = (0..n).map(|k| self.arg(id, 0, at(k)).mul(self.arg(id, 1, at(k)), prec, here));
                 let terms: Vec<Value> = terms.collect();
                 self.evaluations += n as u64;
-                Value::sum(terms.iter(), prec)
+                Value::sum(terms.iter(), prec, here)
             }
             Op::MaxAxis { .. } | Op::MaxShare { .. } => {
                 let row = self.row_number(id, element);
-                let mut hulls = Vec::new();
-                let values = self.row(id, 0, row, &mut hulls);
-                let most = values
-                    .iter()
-                    .skip(1)
-                    .fold(values[0].clone(), |most, x| extremum(&most, x, Ordering::Greater, prec));
+                let key = (node.args[0], row);
+                if !self.maxima.contains_key(&key) {
+                    let mut hulls = Vec::new();
+                    let maximum = Maximum::of(&self.row(id, 0, row, &mut hulls), prec);
+                    self.maxima.insert(key, maximum);
+                }
+                let maximum = &self.maxima[&key];
                 if matches!(node.op, Op::MaxAxis { .. }) {
-                    return Point(most);
+                    return Point(maximum.most.clone());
                 }
                 let (_, n, stride) = self.rows_of(id).unwrap_or((0, 0, 1));
-                let own = element / stride % n;
-                max_share(&values, own, &most, effort)
+                maximum.share(element / stride % n, here, effort)
             }
             Op::LogSumExp
             | Op::Softmax
@@ -407,10 +422,9 @@ impl<'a> Evaluation<'a> {
             Op::NormGradient { p, epsilon } => {
                 let row = self.row_number(id, element);
                 self.fill_norm(id, row, *p, epsilon.get());
-                let mut hulls = Vec::new();
-                let values = self.row(id, 0, row, &mut hulls);
-                let own = element % values.len();
-                self.norms[&(node.args[0], row)].gradient(&values, own, p.power(), epsilon.get(), effort)
+                let (_, n, _) = self.rows_of(id).unwrap_or((0, 1, 1));
+                let (own, x) = (element % n, self.ball(id, 0, element));
+                self.norms[&(node.args[0], row)].gradient(own, &x, (p.power(), epsilon.get()), here, effort)
             }
             Op::Normalize => {
                 let row = self.row_number(id, element);
@@ -424,7 +438,7 @@ impl<'a> Evaluation<'a> {
             | Op::Slice { .. }
             | Op::Concatenate { .. }
             | Op::Gather(_)
-            | Op::StopGradient => unreachable!("views are followed, at last precision {last} too"),
+            | Op::StopGradient => unreachable!("views are followed"),
         }
     }
 
@@ -463,16 +477,16 @@ impl<'a> Evaluation<'a> {
         if args.iter().any(|&arg| matches!(self.get(arg, element), Value::Set(_))) {
             return None;
         }
-        let (a, b) = (self.parts(args[0], element, End::Low)?, self.parts(args[1], element, End::Low)?);
+        let (a, b) = (self.parts(args[0], element, &[])?, self.parts(args[1], element, &[])?);
         a.add(if difference { b.neg() } else { b })?.sign()
     }
 
-    /// An output's element again, where its parts show that it, or an end of it, is a number that can be written
+    /// An output's element again, where its parts show that it, or a corner of it, is a number that can be written
     /// exactly, or is just beside one: its ball then straddles that number at every precision.
     pub fn exactly(&self, output: usize, element: usize) -> Option<Value> {
         let id = self.program.outputs[output].1;
-        let end = |end: End, ball: &Ball| -> Option<Ball> {
-            let (exact, side) = self.parts(id, element, end)?.to_exact()?;
+        let exact = |ball: &Ball, choices: Choices<'_>| -> Option<Ball> {
+            let (exact, side) = self.parts(id, element, choices)?.to_exact()?;
             // The number is in the ball and on that side: no farther away than the ball's own end.
             let (low, high) = ball.ends(self.effort.prec)?;
             let far = match side {
@@ -484,82 +498,55 @@ impl<'a> Evaluation<'a> {
             (low <= exact && exact <= high && far > 0).then(|| Ball::sided(exact, Radius::above(&far), side))
         };
         match self.get(id, element) {
-            Point(ball @ Ball::Finite { .. }) => end(End::Low, ball).map(Point),
-            Point(_) => None,
-            Value::Set(ends) => {
-                let (low, high) = (end(End::Low, &ends.0), end(End::High, &ends.1));
-                (low.is_some() || high.is_some()).then(|| {
-                    Value::set(low.unwrap_or_else(|| ends.0.clone()), high.unwrap_or_else(|| ends.1.clone()))
-                })
+            Point(ball) => exact(ball, &[]).map(Point),
+            Value::Set(corners) => {
+                let mut any = false;
+                let balls = corners.balls().iter().enumerate().map(|(corner, ball)| {
+                    let kinks = corners.kinks().iter().enumerate();
+                    let choices: Vec<(Kink, bool)> =
+                        kinks.map(|(k, &kink)| (kink, corner >> k & 1 == 1)).collect();
+                    let exact = exact(ball, &choices);
+                    any |= exact.is_some();
+                    exact.unwrap_or_else(|| ball.clone())
+                });
+                let balls = balls.collect();
+                any.then(|| Value::of_corners(corners.kinks().to_vec(), balls))
             }
         }
     }
 
-    /// The element, or that end of a set, as a sum of exact parts, if it is one.
-    fn parts(&self, id: NodeId, element: usize, end: End) -> Option<Parts> {
+    /// The element, at that corner if it is a set, as a sum of exact parts, if it is one.
+    fn parts(&self, id: NodeId, element: usize, choices: Choices<'_>) -> Option<Parts> {
         let (id, element) = self.source(id, element);
-        let value = self.get(id, element);
-        let ball = match end {
-            End::Low => value.ends().0,
-            End::High => value.ends().1,
+        let chosen = |kink: Kink| choices.iter().find(|(known, _)| *known == kink).map(|&(_, choice)| choice);
+        let ball = match self.get(id, element) {
+            Point(ball) => ball,
+            Value::Set(corners) => corners.at(chosen)?,
         };
         if ball.is_exact() {
             return Parts::of(ball);
         }
         // What a one-sided ball is beside says less than its parts.
-        self.inexact_parts(id, element, end).or_else(|| Parts::of(ball))
+        self.inexact_parts(id, element, choices).or_else(|| Parts::of(ball))
     }
 
-    fn inexact_parts(&self, id: NodeId, element: usize, end: End) -> Option<Parts> {
+    fn inexact_parts(&self, id: NodeId, element: usize, choices: Choices<'_>) -> Option<Parts> {
         let node = &self.program.graph.nodes()[id];
-        let part = |k: usize, end: End| self.parts(node.args[k], element, end);
+        let is_set = |k: usize| matches!(self.arg(id, k, element), Value::Set(_));
+        let part = |k: usize| self.parts(node.args[k], element, choices);
         match &node.op {
             Op::Sum { .. } => {
                 let (_, n, stride) = self.rows_of(id)?;
-                let term = |k| self.parts(node.args[0], row_element(element, k, n, stride), end);
+                let term = |k| self.parts(node.args[0], row_element(element, k, n, stride), choices);
                 let zero = Parts::rational(rug::Rational::new());
-                return (n <= MOST_TERMS).then(|| (0..n).try_fold(zero, |sum, k| sum.add(term(k)?)))?;
+                (n <= MOST_TERMS).then(|| (0..n).try_fold(zero, |sum, k| sum.add(term(k)?)))?
             }
-            Op::Norm { p, epsilon } | Op::NormGradient { p, epsilon } => {
-                let row = self.row_number(id, element);
-                let mut hulls = Vec::new();
-                let values = self.row(id, 0, row, &mut hulls);
-                let own = matches!(node.op, Op::NormGradient { .. }).then(|| element % values.len());
-                return Monomial::norm(&values, p.power(), epsilon.get(), own).map(Parts::from);
-            }
-            Op::Softmax | Op::CrossEntropyGradient(_) | Op::SoftCrossEntropyGradient => {
-                return self.tied_softmax(id, element);
-            }
-            Op::Softplus => return Parts::softplus(&self.ball(id, 0, element)),
-            Op::LogSigmoid => return Some(Parts::softplus(&self.ball(id, 0, element).neg())?.neg()),
-            Op::Neg | Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Minimum | Op::Maximum => {}
-            _ => return None,
-        }
-        let is_set = |k: usize| matches!(self.arg(id, k, element), Value::Set(_));
-        let sets = (0..node.args.len()).filter(|&k| is_set(k)).count();
-        if sets > 0 && matches!(self.get(id, element), Point(_)) {
-            // A hull: no end of an argument stands for it.
-            return None;
-        }
-        match &node.op {
-            Op::Neg => Some(part(0, end.flipped())?.neg()),
-            Op::Add => part(0, end)?.add(part(1, end)?),
-            Op::Sub => part(0, end)?.add(part(1, end.flipped())?.neg()),
-            Op::Mul | Op::Div => {
-                // A set is scaled by a point: a negative one swaps its ends.
-                let end = match (sets, is_set(0)) {
-                    (0, _) => end,
-                    (1, set_is_first) => match self.ball(id, usize::from(set_is_first), element).place() {
-                        Place::Negative => end.flipped(),
-                        Place::Positive => end,
-                        Place::Zero | Place::Straddles => return None,
-                    },
-                    _ => return self.corner_parts(id, element, end),
-                };
-                let (a, b) = (part(0, end)?, part(1, end)?);
-                if node.op == Op::Mul { a.mul(b) } else { a.div(b) }
-            }
-            Op::Minimum | Op::Maximum => {
+            Op::Neg => Some(part(0)?.neg()),
+            Op::Add => part(0)?.add(part(1)?),
+            Op::Sub => part(0)?.add(part(1)?.neg()),
+            Op::Mul => part(0)?.mul(part(1)?),
+            Op::Div => part(0)?.div(part(1)?),
+            Op::Minimum | Op::Maximum if !is_set(0) && !is_set(1) => {
                 // One of the two arguments: the one whose ball this is.
                 let (a, b) = (self.ball(id, 0, element), self.ball(id, 1, element));
                 let first = match self.difference(id, element, &a, &b) {
@@ -568,42 +555,24 @@ impl<'a> Evaluation<'a> {
                     Place::Positive => node.op == Op::Maximum,
                     Place::Straddles => return None,
                 };
-                part(usize::from(!first), end)
+                part(usize::from(!first))
+            }
+            Op::Norm { p, epsilon } | Op::NormGradient { p, epsilon } => {
+                let row = self.row_number(id, element);
+                let mut hulls = Vec::new();
+                let values = self.row(id, 0, row, &mut hulls);
+                let own = matches!(node.op, Op::NormGradient { .. }).then(|| element % values.len());
+                Monomial::norm(&values, p.power(), epsilon.get(), own).map(Parts::from)
+            }
+            Op::Softmax | Op::CrossEntropyGradient(_) | Op::SoftCrossEntropyGradient => {
+                self.tied_softmax(id, element)
+            }
+            Op::Softplus if !is_set(0) => Parts::softplus(&self.ball(id, 0, element)),
+            Op::LogSigmoid if !is_set(0) => {
+                Some(Parts::softplus(&self.ball(id, 0, element).neg())?.neg())
             }
             _ => None,
         }
-    }
-
-    /// The end of a product of two sets: the least or greatest of its four corners.
-    fn corner_parts(&self, id: NodeId, element: usize, end: End) -> Option<Parts> {
-        let node = &self.program.graph.nodes()[id];
-        let prec = self.effort.prec;
-        let wanted = if end == End::Low { Ordering::Less } else { Ordering::Greater };
-        let corner = |(a, b): (End, End)| {
-            let of = |k: usize, end| match end {
-                End::Low => self.arg(id, k, element).ends().0,
-                End::High => self.arg(id, k, element).ends().1,
-            };
-            let parts = self.parts(node.args[0], element, a)?.mul(self.parts(node.args[1], element, b)?)?;
-            Some((of(0, a).mul(of(1, b), prec), parts))
-        };
-        let ends = [(End::Low, End::High), (End::High, End::Low), (End::High, End::High)];
-        let extreme = ends.into_iter().try_fold(corner((End::Low, End::Low))?, |best, ends| {
-            let other = corner(ends)?;
-            let order = match best.0.compare(&other.0, prec) {
-                Some(order) => order,
-                // The same number twice.
-                None => best
-                    .1
-                    .clone()
-                    .add(other.1.clone().neg())?
-                    .sign()
-                    .filter(|&side| side == Side::Any)
-                    .map(|_| Ordering::Equal)?,
-            };
-            Some(if order == wanted || order == Ordering::Equal { best } else { other })
-        });
-        Some(extreme?.1)
     }
 
     /// An element of a softmax or a cross-entropy's gradient whose exponentials are all exact: 1 at ties, 0 where a
@@ -620,7 +589,7 @@ impl<'a> Evaluation<'a> {
             }
             Op::SoftCrossEntropyGradient => {
                 let q_total = Parts::of(self.totals.get(&(node.args[1], row))?)?;
-                let q = self.parts(node.args[1], element, End::Low)?;
+                let q = self.parts(node.args[1], element, &[])?;
                 softmax.mul(q_total)?.add(q.neg())
             }
             _ => Some(softmax),
@@ -662,17 +631,10 @@ impl<'a> Evaluation<'a> {
         }
         let mut hulls = Vec::new();
         let Some(shared) = &self.exponentials[&key] else {
-            // No finite maximum: undefined where an entry is, or where all are −∞ (their ln Σ exp is −∞); else not known yet.
+            // No finite maximum: undefined where an entry is, or where all are −∞; else not known yet.
             let values = self.row(id, 0, row, &mut hulls);
             let open = values.iter().any(|x| matches!(x, Ball::Unknown | Ball::Huge(_)));
-            let undefined = values.iter().any(|x| matches!(x, Ball::Undefined));
-            return match (open, &node.op) {
-                (true, _) => Ball::Unknown,
-                (false, Op::LogSumExp) if !undefined => {
-                    Ball::Infinite(values.iter().all(|x| matches!(x, Ball::Infinite(true))))
-                }
-                _ => Ball::Undefined,
-            };
+            return if open { Ball::Unknown } else { Ball::Undefined };
         };
         match &node.op {
             Op::Softmax => shared.softmax(own, prec),
@@ -683,16 +645,18 @@ impl<'a> Evaluation<'a> {
                 shared.soft_gradient(&q, &self.totals[&total_key], own, prec)
             }
             op => {
-                let values = self.row(id, 0, row, &mut hulls);
+                let entry = |at: usize| self.ball(id, 0, row * n + at);
+                let x_max = entry(shared.top);
                 match op {
-                    Op::LogSoftmax => shared.surprise(&values, own, prec).neg(),
-                    Op::CrossEntropy(classes) => shared.surprise(&values, classes[row], prec),
+                    Op::LogSoftmax => shared.surprise(&x_max, &entry(own), prec).neg(),
+                    Op::CrossEntropy(classes) => shared.surprise(&x_max, &entry(classes[row]), prec),
                     Op::SoftCrossEntropy => {
                         let mut q_hulls = Vec::new();
+                        let values = self.row(id, 0, row, &mut hulls);
                         let q = self.row(id, 1, row, &mut q_hulls);
                         shared.soft_cross_entropy(&values, &q, prec)
                     }
-                    _ => values[shared.top].add(&shared.ln_total, prec),
+                    _ => x_max.add(&shared.ln_total, prec),
                 }
             }
         }
@@ -712,34 +676,18 @@ fn weighted_sum(
     }
 }
 
-/// `high` above the kink, `low` below, the set of all between at it.
-fn kink(place: Place, low: Ball, high: Ball, effort: Effort) -> Value {
-    match place {
-        Place::Positive => Point(high),
-        Place::Negative => Point(low),
-        Place::Zero => Value::set(low, high),
-        Place::Straddles => Value::unseparated(low, high, effort),
-    }
-}
-
-/// ∂max/∂x of the entry `own`: 1 where it is the only maximum, [0, 1] at ties.
-fn max_share(values: &[&Ball], own: usize, most: &Ball, effort: Effort) -> Value {
-    let others = values.iter().enumerate().filter(|&(at, _)| at != own).map(|(_, x)| x);
-    match values[own].compare(most, effort.prec) {
-        Some(Ordering::Less) => Point(Ball::zero()),
-        Some(_) => {
-            let orders: Vec<_> = others.map(|x| values[own].compare(x, effort.prec)).collect();
-            if orders.contains(&None) {
-                Value::unseparated(Ball::zero(), Ball::one(), effort)
-            } else if orders.contains(&Some(Ordering::Equal)) {
-                Value::set(Ball::zero(), Ball::one())
-            } else {
-                Point(Ball::one())
-            }
+/// w·softplus(−z) − softplus(z) = (w − 1)·softplus(−|z|) − z, or − w·z below 0: exact but for a term that vanishes.
+fn softplus_gap(z: &Ball, w: &Ball, prec: u32) -> Ball {
+    let (tail, main) = match z.place() {
+        Place::Negative => (f::softplus(z, prec), w.mul(z, prec)),
+        Place::Positive | Place::Zero => (f::softplus(&z.neg(), prec), z.clone()),
+        Place::Straddles => {
+            let gain = w.mul(&f::softplus(&z.neg(), prec), prec);
+            return gain.sub(&f::softplus(z, prec), prec);
         }
-        None if matches!(most, Ball::Undefined) => Point(Ball::Undefined),
-        None => Value::unseparated(Ball::zero(), Ball::one(), effort),
-    }
+    };
+    let rest = w.sub(&Ball::one(), prec);
+    if rest.is_zero() { main.neg() } else { rest.mul(&tail, prec).sub(&main, prec) }
 }
 
 /// Element k of a row of n elements, `stride` apart.

@@ -7,6 +7,7 @@
 //! where their ratio is exactly rational. Not complete: `None` means "not known".
 
 use super::ball::{Ball, Side, joined};
+use super::elementary::small_fraction;
 use super::radius::Radius;
 use crate::graph::Power;
 use rug::{Float, Integer, Rational, ops::Pow};
@@ -251,6 +252,11 @@ impl Monomial {
     /// The norm of a row that is not 0, and with `i` its derivative by an xᵢ that is not 0, where all coordinates are exact.
     pub fn norm(row: &[&Ball], p: Power, epsilon: f64, i: Option<usize>) -> Option<Monomial> {
         let Power::Finite(p) = p else { return None };
+        if epsilon == 0.0
+            && let Some(equal) = Monomial::norm_of_equals(row, p, i)
+        {
+            return Some(equal);
+        }
         let norm = Monomial::norm_of(row, p, epsilon)?;
         let Some(i) = i else { return Some(norm) };
         let own = Monomial::exact(row[i])?;
@@ -266,6 +272,33 @@ impl Monomial {
         };
         slope.negative = own.negative;
         Some(slope)
+    }
+
+    /// The norm, or its derivative by xᵢ, of a row whose m coordinates that are not 0 all have the size s, to a degree
+    /// p = a/2^k: (m·s^p)^(1/p) = (s^a·m^(2^k))^(1/a), and (s/norm)^(p−1) = m^(−(p−1)/p) = (m^(a−2^k))^(−1/a).
+    fn norm_of_equals(row: &[&Ball], p: f64, i: Option<usize>) -> Option<Monomial> {
+        let (a, k) = small_fraction(p)?;
+        let mut nonzero = row.iter().filter(|x| !x.is_zero());
+        let size = Monomial::exact(nonzero.next()?)?.radicand;
+        let mut count = Integer::from(1);
+        for x in nonzero {
+            count += 1;
+            if Monomial::exact(x)?.radicand != size {
+                return None;
+            }
+        }
+        let bits = size.numer().significant_bits() + size.denom().significant_bits();
+        if bits * a > MOST_BITS {
+            return None;
+        }
+        let (radicand, negative) = match i {
+            None => (size.pow(a) * count.pow(1u32 << k), false),
+            Some(i) => {
+                let own = Monomial::exact(row[i])?;
+                (Rational::from((Integer::from(1), count.pow(a - (1u32 << k)))), own.negative)
+            }
+        };
+        Some(Monomial { negative, radicand, degree: a, ..Monomial::one() })
     }
 
     fn norm_of(row: &[&Ball], p: f64, epsilon: f64) -> Option<Monomial> {

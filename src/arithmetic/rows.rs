@@ -2,7 +2,7 @@
 
 use super::ball::{Ball, Place};
 use super::elementary::{exp, ln_1p, pow, root_of_nonnegative};
-use super::value::{Effort, Value, extremum};
+use super::value::{Effort, Kink, Value, at_kink, extremum};
 use crate::graph::Power;
 use std::cmp::Ordering;
 
@@ -55,12 +55,9 @@ impl Exponentials {
         Some(Exponentials { top, terms, tail, total, ln_total })
     }
 
-    /// ln Σ exp(x) − x_t = (x_max − x_t) + ln(1 + tail); +∞ for x_t = −∞.
-    pub fn surprise(&self, row: &[&Ball], t: usize, prec: u32) -> Ball {
-        if t == self.top {
-            return self.ln_total.clone();
-        }
-        row[self.top].sub(row[t], prec).add(&self.ln_total, prec)
+    /// ln Σ exp(x) − x_t = (x_max − x_t) + ln(1 + tail) of two entries of the row; +∞ for x_t = −∞.
+    pub fn surprise(&self, x_max: &Ball, x_t: &Ball, prec: u32) -> Ball {
+        x_max.sub(x_t, prec).add(&self.ln_total, prec)
     }
 
     /// softmax_t − 1: −tail/Σ at the maximum, else a difference that cancels at most one bit.
@@ -83,21 +80,20 @@ impl Exponentials {
     pub fn soft_cross_entropy(&self, row: &[&Ball], q: &[&Ball], prec: u32) -> Ball {
         let terms: Vec<Ball> = (0..row.len())
             .filter(|&c| !q[c].is_zero())
-            .map(|c| q[c].mul(&self.surprise(row, c, prec), prec))
+            .map(|c| q[c].mul(&self.surprise(row[self.top], row[c], prec), prec))
             .collect();
         Ball::sum(terms.iter(), prec)
     }
 
     /// softmax_c·Q − q_c with Q = Σq, by (e_c·(Q − q_c) − q_c·Σ_{i≠c} eᵢ)/Σe: where q_c is all of Q nothing cancels,
-    /// and ties come out exact. Where the tail vanishes beside the maximum, or the class in the row, by the formula as it
+    /// and ties come out exact. Where e_c vanishes beside the sum, or the tail beside the maximum, by the formula as it
     /// stands, which keeps the side on which the number is.
     pub fn soft_gradient(&self, q_c: &Ball, q_total: &Ball, c: usize, prec: u32) -> Ball {
         if self.terms[c].is_zero() {
-            // An excluded class.
             return q_c.neg();
         }
         let vanishes = self.terms[c].magnitude().bound_exponent() < -i64::from(prec);
-        if self.total.is_one_sided() || vanishes {
+        if vanishes || self.total.is_one_sided() {
             return self.softmax(c, prec).mul(q_total, prec).sub(q_c, prec);
         }
         let rest = q_total.sub(q_c, prec);
@@ -108,12 +104,54 @@ impl Exponentials {
     }
 }
 
+/// The greatest of a row, and who may be it.
+pub struct Maximum {
+    /// The maximum.
+    pub most: Ball,
+    /// The entries that may be the greatest, in order.
+    leaders: Vec<(usize, Ball)>,
+}
+
+impl Maximum {
+    /// Of a row of at least one entry.
+    pub fn of(row: &[&Ball], prec: u32) -> Maximum {
+        let first = row[0].clone();
+        let most = row.iter().skip(1).fold(first, |most, x| extremum(&most, x, Ordering::Greater, prec));
+        let may_lead = |x: &Ball| x.compare(&most, prec).is_none_or(Ordering::is_eq);
+        let leaders = row.iter().enumerate().filter(|(_, x)| may_lead(x));
+        let leaders = leaders.map(|(at, x)| (at, (*x).clone())).collect();
+        Maximum { most, leaders }
+    }
+
+    /// ∂max/∂x of entry i: 1 for the single greatest, 0 below it, [0, 1] at ties.
+    pub fn share(&self, i: usize, here: Kink, effort: Effort) -> Value {
+        if matches!(self.most, Ball::Undefined) {
+            return Value::Point(Ball::Undefined);
+        }
+        let Ok(own) = self.leaders.binary_search_by_key(&i, |(at, _)| *at) else {
+            return Value::Point(Ball::zero());
+        };
+        let (mut tied, mut open) = (false, false);
+        for (_, other) in self.leaders.iter().filter(|(at, _)| *at != i) {
+            match self.leaders[own].1.compare(other, effort.prec) {
+                Some(Ordering::Less) => return Value::Point(Ball::zero()),
+                Some(Ordering::Equal) => tied = true,
+                Some(Ordering::Greater) => {}
+                None => open = true,
+            }
+        }
+        match (open, tied) {
+            (true, _) => Value::unseparated(here, Ball::zero(), Ball::one(), effort),
+            (_, true) => Value::kink(here, Ball::zero(), Ball::one()),
+            _ => Value::Point(Ball::one()),
+        }
+    }
+}
+
 /// The norm of a row, with the sum under its root.
 pub struct RowNorm {
-    /// |xᵢ|.
-    sizes: Vec<Ball>,
-    /// For p = ∞ the coordinates that may be the largest.
-    leaders: Vec<usize>,
+    /// For p = ∞ the largest coordinate.
+    largest: Option<Maximum>,
     /// The norm.
     pub norm: Ball,
 }
@@ -123,10 +161,11 @@ impl RowNorm {
     pub fn of(row: &[&Ball], p: Power, epsilon: f64, prec: u32) -> RowNorm {
         let sizes: Vec<Ball> = row.iter().map(|x| x.abs(prec)).collect();
         let Power::Finite(p) = p else {
-            let norm = sizes.iter().fold(Ball::zero(), |most, x| extremum(&most, x, Ordering::Greater, prec));
-            let may_lead = |x: &Ball| x.compare(&norm, prec).is_none_or(Ordering::is_eq);
-            let leaders = (0..sizes.len()).filter(|&i| may_lead(&sizes[i])).collect();
-            return RowNorm { sizes, leaders, norm };
+            if sizes.is_empty() {
+                return RowNorm { largest: None, norm: Ball::zero() };
+            }
+            let largest = Maximum::of(&sizes.iter().collect::<Vec<_>>(), prec);
+            return RowNorm { norm: largest.most.clone(), largest: Some(largest) };
         };
         let nonzero: Vec<&Ball> = sizes.iter().filter(|x| !x.is_zero()).collect();
         let mut powers: Vec<Ball> = nonzero.iter().map(|x| pow(x, p, prec)).collect();
@@ -139,33 +178,36 @@ impl RowNorm {
             [only] if epsilon == 0.0 => only.clone(),
             _ => root_of_nonnegative(&power_sum, p, prec),
         };
-        RowNorm { sizes, leaders: Vec::new(), norm }
+        RowNorm { largest: None, norm }
     }
 
     /// ∂norm/∂xᵢ: sgn(xᵢ)·(|xᵢ|/norm)^(p−1); for p = ∞ sgn(xᵢ) at the largest coordinate.
     ///
     /// Sets: at the zero vector (ε = 0) [−1, 1]; for p = 1 at each zero coordinate [−1, 1]; for p = ∞ at ties of the
     /// largest coordinate [0, 1]·sgn.
-    pub fn gradient(&self, row: &[&Ball], i: usize, p: Power, epsilon: f64, effort: Effort) -> Value {
+    ///
+    /// `here` names the choice, the entry's own where the vector is zero.
+    pub fn gradient(
+        &self,
+        i: usize,
+        x: &Ball,
+        (p, epsilon): (Power, f64),
+        here: Kink,
+        effort: Effort,
+    ) -> Value {
         let prec = effort.prec;
         let unit = || (Ball::one().neg(), Ball::one());
-        let x = row[i];
         if matches!(self.norm, Ball::Undefined) {
             return Value::Point(Ball::Undefined);
         }
         if epsilon == 0.0 {
             match self.norm.place() {
-                Place::Zero => return Value::set(unit().0, unit().1),
-                Place::Straddles => return Value::unseparated(unit().0, unit().1, effort),
+                Place::Zero => return Value::kink(here, unit().0, unit().1),
+                Place::Straddles => return Value::unseparated(here, unit().0, unit().1, effort),
                 _ => {}
             }
         }
-        let sign = || match x.place() {
-            Place::Positive => Value::Point(Ball::one()),
-            Place::Negative => Value::Point(Ball::one().neg()),
-            Place::Zero => Value::set(unit().0, unit().1),
-            Place::Straddles => Value::unseparated(unit().0, unit().1, effort),
-        };
+        let sign = || at_kink(x.place(), here, unit().0, unit().1, effort);
         match p {
             Power::Finite(1.0) => sign(),
             Power::Finite(p) => {
@@ -178,28 +220,10 @@ impl RowNorm {
                     Place::Straddles => Value::Point(size.hull(&size.neg(), prec)),
                 }
             }
-            Power::Infinity => self.largest_share(i, effort).mul(&sign(), effort),
-        }
-    }
-
-    /// 1 at the single largest coordinate, 0 below, [0, 1] at ties.
-    fn largest_share(&self, i: usize, effort: Effort) -> Value {
-        if !self.leaders.contains(&i) {
-            return Value::Point(Ball::zero());
-        }
-        let (mut tied, mut open) = (false, false);
-        for &other in self.leaders.iter().filter(|&&other| other != i) {
-            match self.sizes[i].compare(&self.sizes[other], effort.prec) {
-                Some(Ordering::Less) => return Value::Point(Ball::zero()),
-                Some(Ordering::Equal) => tied = true,
-                Some(Ordering::Greater) => {}
-                None => open = true,
-            }
-        }
-        match (open, tied) {
-            (true, _) => Value::unseparated(Ball::zero(), Ball::one(), effort),
-            (_, true) => Value::set(Ball::zero(), Ball::one()),
-            _ => Value::Point(Ball::one()),
+            Power::Infinity => match &self.largest {
+                Some(largest) => largest.share(i, here, effort).mul(&sign(), prec, here),
+                None => Value::Point(Ball::zero()),
+            },
         }
     }
 }

@@ -4,6 +4,12 @@
 
 pub mod program;
 pub mod regime;
+pub mod shrink;
+
+#[cfg(feature = "proptest")]
+pub mod proptest;
+#[cfg(feature = "quickcheck")]
+pub mod quickcheck;
 
 use crate::format::Format;
 use crate::loss::{self, DomainError, LossEntry, ParamError, Params, Unreduced};

@@ -82,6 +82,8 @@ pub enum Op {
     BceWithLogitsWeighted,
     /// (1−y)·σ(z) − y·w·σ(−z) of (z, y, w).
     SigmoidMinusWeighted,
+    /// w·softplus(−z) − softplus(z) of (z, w): ∂bce/∂y.
+    SoftplusGap,
 
     // Views.
     /// a where the known mask is true, else b.
@@ -261,7 +263,7 @@ pub(super) fn derivative(op: &Op, args: &[Expr], out: &Expr, g: &Expr, wanted: &
             let (z, y, w) = (&args[0], &args[1], &args[2]);
             pick(&[
                 &|| g * z.elementwise(Op::SigmoidMinusWeighted, &[y, w]),
-                &|| g * (w * (-z).softplus() - z.softplus()),
+                &|| g * z.elementwise(Op::SoftplusGap, &[w]),
                 &|| g * (y * (-z).softplus()),
             ])
         }
@@ -272,6 +274,10 @@ pub(super) fn derivative(op: &Op, args: &[Expr], out: &Expr, g: &Expr, wanted: &
                 &|| -(g * (z.sigmoid() + w * (-z).sigmoid())),
                 &|| -(g * (y * (-z).sigmoid())),
             ])
+        }
+        Op::SoftplusGap => {
+            let (z, w) = (&args[0], &args[1]);
+            pick(&[&|| -(g * (z.sigmoid() + w * (-z).sigmoid())), &|| g * (-z).softplus()])
         }
         Op::Select(mask) => pick(&[&|| g.select(mask, &zero(g)), &|| zero(g).select(mask, g)]),
         Op::Broadcast => one(&|x| g.sum_to(&x.shape())),

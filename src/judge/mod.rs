@@ -1,8 +1,19 @@
 //! The judge: outputs and truth in, verdict out. It knows neither MPFR nor the graph.
 
-use crate::case::{Case, Tensors};
+mod convention;
+mod element;
+#[cfg(test)]
+mod tests;
+mod vacuity;
+
+pub use convention::{Declaration, alternatives};
+pub use vacuity::{Trivial, Vacuity};
+
+use crate::case::{Case, LOSS, Tensors};
 use crate::format::Format;
-use crate::truth::Verified;
+use crate::tensor::{Dtype, Tensor, unravel};
+use crate::truth::{OutputTruth, Tolerance, Verified};
+use element::{Judge, Outcome};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -111,7 +122,7 @@ pub struct Element {
 }
 
 /// The verdict on one output of one case.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OutputVerdict {
     /// `loss` or `grad.<input>`.
     pub name: String,
@@ -121,6 +132,9 @@ pub struct OutputVerdict {
     pub faults: BTreeMap<Fault, usize>,
     /// Elements without a proved truth.
     pub undecided: usize,
+    /// Elements whose budget is infinite and that need one: neither passed nor failed, and in no level. A bug of the
+    /// definition, to be reported as one.
+    pub unbounded: usize,
     /// The largest error in ulp of the truth.
     pub max_ulp: f64,
     /// The largest error as a part of the budget.
@@ -137,13 +151,99 @@ impl OutputVerdict {
 }
 
 /// Judges a kernel's outputs for a case, output by output, in the order of `verified.outputs`. `demanded` is the level
-/// whose miss makes the fault `inaccurate`.
+/// whose miss makes a fault; a broken element always has one.
+///
+/// Special cases:
+/// - an output that is missing, or of another dtype or shape: `shape_mismatch`, every element broken; a mismatch of an
+///   output without elements counts as one element
+/// - undecided truth: counted, neither passed nor failed
+/// - an infinite or missing budget: an element that is accurate without it has its level; one that is broken by NaN or
+///   infinity is; any other is counted as unbounded
+/// - an output without elements has no level
+///
+/// Total: nothing in the arguments makes it panic.
 pub fn judge(
-    _case: &Case,
-    _verified: &Verified,
-    _outputs: &Tensors,
-    _machine: &Machine,
-    _demanded: Level,
+    case: &Case,
+    verified: &Verified,
+    outputs: &Tensors,
+    machine: &Machine,
+    demanded: Level,
 ) -> Vec<OutputVerdict> {
-    todo!()
+    let outputs = verified.outputs.iter().enumerate().map(|(place, truth)| {
+        let tolerance = verified.tolerances.get(place);
+        let judge = Judge::of(case, machine, demanded, &truth.name);
+        match outputs.get(&truth.name).filter(|tensor| fits(tensor, case.format, truth)) {
+            Some(tensor) => judge_output(&judge, truth, tolerance, tensor.floats()),
+            None => mismatch(&judge, truth, tolerance),
+        }
+    });
+    outputs.collect()
+}
+
+fn fits(tensor: &Tensor, format: Format, truth: &OutputTruth) -> bool {
+    tensor.dtype == Dtype::Float(format)
+        && tensor.shape == truth.shape
+        && tensor.floats().len() == truth.elements.len()
+}
+
+/// The bounds of one element; infinite where there are none.
+fn bounds(tolerance: Option<&Tolerance>, element: usize) -> (f64, f64) {
+    let get = |list: &[f64]| list.get(element).copied().filter(|b| !b.is_nan()).unwrap_or(f64::INFINITY);
+    tolerance.map_or((f64::INFINITY, f64::INFINITY), |t| (get(&t.budget), get(&t.backward)))
+}
+
+fn judge_output(
+    judge: &Judge,
+    truth: &OutputTruth,
+    tolerance: Option<&Tolerance>,
+    got: &[f64],
+) -> OutputVerdict {
+    let mut verdict = OutputVerdict { name: truth.name.clone(), ..OutputVerdict::default() };
+    let longest_sum = tolerance.map_or(1, |t| t.longest_sum);
+    let mut worst_ratio = 0.0;
+    for (i, (element, &got)) in truth.elements.iter().zip(got).enumerate() {
+        let (budget, backward) = bounds(tolerance, i);
+        let (level, ulp, ratio, fault) = match judge.element(element, got, budget, backward, longest_sum) {
+            Outcome::Undecided => {
+                verdict.undecided += 1;
+                continue;
+            }
+            Outcome::Unbounded => {
+                verdict.unbounded += 1;
+                continue;
+            }
+            Outcome::Judged { level, ulp, ratio, fault } => (level, ulp, ratio, fault),
+        };
+        *verdict.levels.entry(level).or_default() += 1;
+        if let Some(fault) = fault {
+            *verdict.faults.entry(fault).or_default() += 1;
+        }
+        verdict.max_ulp = verdict.max_ulp.max(ulp);
+        verdict.max_budget_ratio = verdict.max_budget_ratio.max(ratio);
+        if verdict.worst.as_ref().is_none_or(|w| (level, ratio, ulp) > (w.level, worst_ratio, w.ulp)) {
+            worst_ratio = ratio;
+            let (index, want) = (unravel(&truth.shape, i), element.value(judge.format));
+            verdict.worst = Some(Element { index, got, want, budget, level, ulp, fault });
+        }
+    }
+    verdict
+}
+
+fn mismatch(judge: &Judge, truth: &OutputTruth, tolerance: Option<&Tolerance>) -> OutputVerdict {
+    let mut verdict = OutputVerdict { name: truth.name.clone(), ..OutputVerdict::default() };
+    let count = truth.elements.len().max(1);
+    let fault = Some(Fault::ShapeMismatch);
+    verdict.levels.insert(Level::Broken, count);
+    verdict.faults.insert(Fault::ShapeMismatch, count);
+    (verdict.max_ulp, verdict.max_budget_ratio) = (f64::INFINITY, f64::INFINITY);
+    verdict.worst = truth.elements.first().map(|first| Element {
+        index: unravel(&truth.shape, 0),
+        got: f64::NAN,
+        want: first.value(judge.format),
+        budget: bounds(tolerance, 0).0,
+        level: Level::Broken,
+        ulp: f64::INFINITY,
+        fault,
+    });
+    verdict
 }

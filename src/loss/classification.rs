@@ -143,7 +143,9 @@ impl Definition for CrossEntropy {
         let logits = inputs.expr("logits");
         let (targets, classes) = (inputs.integers("target"), logits.shape()[1]);
         let kept: Vec<bool> = targets.iter().map(|&t| Some(t) != self.ignore_index).collect();
-        // An ignored row is looked up at class 0 and masked out.
+        // An ignored row counts as zeros, looked up at class 0, and is masked out: whatever it holds, it adds exactly 0.
+        let kept_logits: Vec<bool> = kept.iter().flat_map(|&k| std::iter::repeat_n(k, classes)).collect();
+        let logits = logits.keep(&kept_logits);
         let class_of: Vec<usize> =
             targets.iter().zip(&kept).map(|(&t, &k)| if k { t as usize } else { 0 }).collect();
         let weight = inputs.optional("class_weight");

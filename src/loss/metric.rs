@@ -2,10 +2,12 @@
 
 use super::reduction::{Divisor, EMPTY_MEAN, REDUCTION};
 use super::{
-    Alias, Convention, Default, Definition, Domain, Family, InputSpec, Inputs, ParamKind, ParamSpec, Params,
-    Range, Reduction, Spec, Unreduced,
+    Alias, Convention, Default, Definition, Domain, DomainError, Family, InputSpec, Inputs, ParamKind,
+    ParamSpec, Params, Range, Reduction, Spec, Unreduced,
 };
 use crate::graph::{Expr, Power};
+use crate::tensor::Tensor;
+use std::collections::BTreeMap;
 
 const fn embedding(name: &'static str, doc: &'static str) -> InputSpec {
     InputSpec { name, shape: &["N", "D"], domain: Domain::Finite, differentiable: true, optional: false, doc }
@@ -123,6 +125,14 @@ impl Definition for TripletMargin {
             empty_mean_zero: params.text("empty_mean") == "zero",
             reduction: Reduction::from_params(params),
         }
+    }
+
+    fn check(&self, _inputs: &BTreeMap<String, Tensor>) -> Result<(), DomainError> {
+        if self.p == Power::Infinity && self.epsilon > 0.0 && self.epsilon_in_root {
+            let problem = "epsilon_placement \"root\" has no meaning for p \"inf\" with epsilon above 0";
+            return Err(DomainError::Other(problem.to_owned()));
+        }
+        Ok(())
     }
 
     fn define(&self, inputs: &Inputs<'_>) -> Expr {

@@ -1,0 +1,59 @@
+# The everyday commands. `make check` and `make test` work as the first command in a fresh clone: they install what GMP's build
+# needs (make, m4) where it is missing.
+
+.PHONY: check test setup setup-python format lint docs unit python readme soundness check-optax
+
+# Grades the built-in kernels: the main job, on ourselves.
+check: setup
+	cargo run --release --quiet -- check
+
+# Everything that CI demands.
+test: setup-python format lint docs unit readme python
+	@echo "make test: all held"
+
+setup:
+	@scripts/setup.sh m4
+
+setup-python:
+	@scripts/setup.sh m4 python3 python3-venv
+
+format:
+	cargo fmt --check
+
+lint: setup
+	cargo clippy --quiet --all-targets --features proptest,quickcheck -- -D warnings
+	cargo clippy --quiet --no-default-features -- -D warnings
+
+docs: setup
+	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --features proptest,quickcheck
+
+unit: setup
+	cargo test --features proptest,quickcheck
+
+# Every command of the README, on the program as a user builds it.
+readme: setup
+	cargo build --release --quiet
+	scripts/readme-commands.sh
+
+# The Python side of the adapter protocol; NumPy is all that it needs.
+python: setup-python target/venv/done
+	cd adapters/python && ../../target/venv/bin/python -m unittest -q
+
+target/venv/done:
+	python3 -m venv target/venv
+	target/venv/bin/pip install --quiet --disable-pip-version-check numpy ml_dtypes
+	touch $@
+
+# Containment of every ball operation, 10^7 of them; `make test` does 10^5.
+soundness: setup
+	LOSSPROOF_SOUNDNESS=10000000 cargo test --release --test ball_soundness -- --nocapture
+
+# Grades the released optax; large Python packages, so not part of `make test`.
+check-optax: setup-python target/optax/done
+	cargo build --release --quiet
+	target/release/lossproof check --adapter 'target/optax/bin/python adapters/optax/adapter.py'
+
+target/optax/done: adapters/optax/requirements.txt
+	python3 -m venv target/optax
+	target/optax/bin/pip install --quiet --disable-pip-version-check -r adapters/optax/requirements.txt
+	touch $@

@@ -1,0 +1,156 @@
+"""Tests of confirm.py: worked examples of DESIGN.md, its rules for masks, kinks and empty means, and differences.
+
+Run with `python3 -m unittest discover adapters`; needs mpmath.
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import unittest
+
+try:
+    from mpmath import mp, mpf
+except ImportError:
+    raise unittest.SkipTest("mpmath is not installed") from None
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import confirm  # noqa: E402
+from confirm import error_in_ulp, kind, reference  # noqa: E402
+
+
+def tensor(dtype, values, shape=None):
+    return {"dtype": dtype, "shape": [len(values)] if shape is None else shape, "values": values}
+
+
+def cross_entropy(logits, target, format="f32", **params):
+    shape = [len(logits), len(logits[0])]
+    inputs = {"logits": tensor(format, sum(logits, []), shape), "target": tensor("i64", target)}
+    return {"loss": "cross_entropy", "format": format, "params": params, "inputs": inputs}
+
+
+def triplet(anchor, positive, negative, **params):
+    names = ("anchor", "positive", "negative")
+    inputs = {name: tensor("f64", x, [1, len(x)]) for name, x in zip(names, (anchor, positive, negative))}
+    return {"loss": "triplet_margin", "format": "f64", "params": params, "inputs": inputs}
+
+
+class Examples(unittest.TestCase):
+    def test_the_three_of_design(self):
+        (confident,) = reference(cross_entropy([[20, 0]], [0]))["loss"]
+        self.assertEqual(mp.nstr(confident, 8), "2.0611536e-9")
+        self.assertLess(error_in_ulp(confident, 2.0611537e-9, "f32"), 0.5)
+        (offset,) = reference(cross_entropy([[1000001, 999999]], [0]))["loss"]
+        self.assertEqual(mp.nstr(offset, 6), "0.126928")
+        (naive,) = reference(cross_entropy([[1000, 0]], [1]))["loss"]
+        self.assertEqual((naive, error_in_ulp(naive, float("inf"), "f32")), (1000, mp.inf))
+
+    def test_infinite_logits(self):
+        true = reference(cross_entropy([["-inf", 5, 5], ["-inf", "-inf", "-inf"]], [0, 1], reduction="none"))
+        self.assertEqual(true["loss"], [mp.inf, None])
+        self.assertEqual(true["grad.logits"], [-1, 0.5, 0.5, None, None, None])
+
+    def test_ignored_rows_add_exactly_nothing(self):
+        true = reference(cross_entropy([["nan", 1], [0, 0]], [-100, 1]))
+        self.assertEqual(mp.nstr(true["loss"][0], 6), "0.693147")
+        self.assertEqual(true["grad.logits"], [0, 0, 0.5, -0.5])
+
+    def test_empty_means(self):
+        request = cross_entropy([["nan", 1]], [-100])
+        self.assertEqual(reference(request), {"loss": [None], "grad.logits": [0, 0]})
+        request["params"]["empty_mean"] = "zero"
+        self.assertEqual(reference(request), {"loss": [0], "grad.logits": [0, 0]})
+
+    def test_exact_cancellation_is_zero(self):
+        true = reference(cross_entropy([[5, 5, 5]], [1], label_smoothing=1.0))
+        self.assertEqual(true["grad.logits"], [0, 0, 0])
+
+    def test_kinks_are_intervals(self):
+        same = {"prediction": tensor("f32", [1.0, 2.0]), "target": tensor("f32", [1.0, 3.0])}
+        mae = {"loss": "mae", "format": "f32", "inputs": same, "params": {"reduction": "sum"}}
+        self.assertEqual(reference(mae)["grad.prediction"], [(-1, 1), -1])
+        # d(a, p) = 0 below the hinge's kink: the unit ball times [0, 1]
+        true = reference(triplet([0, 0], [0, 0], [0, 1]))
+        self.assertEqual(true["loss"], [0])
+        self.assertEqual(true["grad.anchor"], [(-1, 1), (0, 2)])
+        # An end of the interval that cancels to 0 exactly: the sign of a − p less [−1, 1].
+        true = reference(triplet([0.3], [-0.4], [0.3], margin=0.3))
+        self.assertEqual(true["grad.anchor"], [(0, 2)])
+        true = reference(triplet([0, 0], [0, 0], [0, 1], epsilon=1e-6, epsilon_placement="root", margin=2.0))
+        self.assertEqual(true["grad.positive"], [0, 0])
+
+    def test_errors_and_kinds(self):
+        self.assertEqual(error_in_ulp(mpf(1), 1 + 2**-23, "f32"), 1)
+        self.assertEqual(error_in_ulp((mpf(-1), mpf(1)), 0.25, "f32"), 0)
+        self.assertEqual(error_in_ulp(None, float("nan"), "f32"), 0)
+        self.assertEqual(error_in_ulp(mpf(0), 2.0**-149, "f32"), 1)
+        kinds = [kind(x, "f16") for x in (mpf(65519), mpf(65520), mp.inf, None, (mpf(0), mpf(1)))]
+        self.assertEqual(kinds, ["proved", "overflow", "infinite", "undefined", "set"])
+
+    def test_the_command(self):
+        with tempfile.TemporaryDirectory() as folder:
+            request, answer = (os.path.join(folder, name) for name in ("request.json", "answer.json"))
+            with open(request, "w") as file:
+                json.dump(cross_entropy([[20, 0]], [0]), file)
+            with open(answer, "w") as file:
+                json.dump({"id": 1, "outputs": {"loss": tensor("f32", [0.0], [])}}, file)
+            command = [sys.executable, confirm.__file__, request, answer]
+            text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        self.assertIn("206115362031438", text)
+        self.assertIn("got 0.0, 9.28261e+6 ulp", text)
+
+
+class Differences(unittest.TestCase):
+    """Each gradient against a central difference of the loss, in far more digits than the step costs."""
+
+    STEP, DIGITS = mpf(10) ** -60, mpf(10) ** -50
+
+    def check(self, request):
+        true = reference(request)
+        with mp.workprec(2000):
+            inputs = {name: confirm.Tensor(x) for name, x in request["inputs"].items()}
+            params = {**confirm.DEFAULTS[request["loss"]], **request["params"]}
+
+            def loss():
+                return confirm.LOSSES[request["loss"]](inputs, params, None)[0][0]
+
+            for name in inputs.keys() & {key.removeprefix("grad.") for key in true}:
+                values = inputs[name].values
+                for i, x in enumerate(values):
+                    values[i] = x + self.STEP
+                    above = loss()
+                    values[i] = x - self.STEP
+                    below, values[i] = loss(), x
+                    slope, expected = (above - below) / (2 * self.STEP), true[f"grad.{name}"][i]
+                    self.assertLess(abs(slope - expected), self.DIGITS, (request, name, i))
+
+    def test_all_losses(self):
+        random.seed(1)
+
+        def floats(*shape, low=-2.0):
+            count = shape[0] * (shape[1] if len(shape) > 1 else 1)
+            return tensor("f16", [round(random.uniform(low, 2) * 256) / 256 for _ in range(count)], list(shape))
+
+        three, six = floats(3, low=0.0), floats(2, 3, low=0.0)
+        unit = tensor("f16", [x / 2 for x in six["values"]], [2, 3])
+        cases = [("mse", {"prediction": floats(3), "target": floats(3), "weight": three}, {"mean_over": "weight"}),
+                 ("mae", {"prediction": floats(3), "target": floats(3), "weight": three}, {}),
+                 ("bce_with_logits", {"logits": floats(2, 3), "target": unit}, {}),
+                 ("bce_with_logits", {"logits": floats(2, 3), "target": unit, "weight": six, "pos_weight": three}, {})]
+        classes = {"logits": floats(2, 3), "target": tensor("i64", [2, 0])}
+        for form in ("over_k", "over_k_minus_1"):
+            cases += [("cross_entropy", {**classes, "class_weight": three}, {"smoothing_form": form, **smoothing})
+                      for smoothing in ({}, {"label_smoothing": 0.3}, {"label_smoothing": 0.3, "ignore_index": 2})]
+        points = {name: floats(2, 3) for name in ("anchor", "positive", "negative")}
+        for p in (1.0, 1.5, 2.0, 3.0, "inf"):
+            for placement in ("difference", "root"):
+                cases += [("triplet_margin", points, {"p": p, "epsilon": 0.01, "epsilon_placement": placement,
+                                                      "margin": 3.0, "swap": swap}) for swap in (False, True)]
+        for loss, inputs, params in cases:
+            self.check({"loss": loss, "format": "f16", "inputs": inputs, "params": params})
+
+
+if __name__ == "__main__":
+    unittest.main()

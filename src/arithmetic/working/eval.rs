@@ -1,0 +1,304 @@
+//! The interpreter: every node of a graph as an array of balls, one loop a node.
+
+use super::ball::Ball;
+use super::model::Model;
+use super::norm::{Norm, normalized, power_sum};
+use super::softmax::Row;
+use super::sum::Accumulator;
+use super::ties::Ties;
+use super::views::{around, broadcast, concatenate, slice};
+use crate::case::{
+    Case,
+    program::{Program, UPSTREAM},
+};
+use crate::graph::{Node, NodeId, Op};
+use std::rc::Rc;
+
+/// Which upstream a run takes.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Upstream {
+    /// The case's.
+    Own,
+    /// Ones.
+    Ones,
+}
+
+/// The values of the nodes that the outputs need.
+pub(super) struct Run {
+    values: Vec<Rc<[Ball]>>,
+    leaves: Vec<bool>,
+}
+
+impl Run {
+    /// Evaluates a case's graph. Nodes that do not depend on the upstream are taken from `known` where that is given:
+    /// an earlier run of the same case and model.
+    pub fn of(program: &Program, case: &Case, model: &Model, upstream: Upstream, known: Option<&Run>) -> Run {
+        let nodes = program.graph.nodes();
+        let mut needed = vec![false; nodes.len()];
+        program.outputs.iter().for_each(|&(_, id)| needed[id] = true);
+        for id in (0..nodes.len()).rev().filter(|&id| needed[id]).collect::<Vec<_>>() {
+            mark(nodes, id, &mut needed);
+        }
+        let mut run = Run { values: Vec::with_capacity(nodes.len()), leaves: vec![false; nodes.len()] };
+        let mut after_upstream = vec![false; nodes.len()];
+        for (id, node) in nodes.iter().enumerate() {
+            after_upstream[id] = match node.op {
+                Op::Input(slot) => program.inputs[slot] == UPSTREAM,
+                _ => node.args.iter().any(|&arg| after_upstream[arg]),
+            };
+            let value = match (known, node.op.clone()) {
+                _ if !needed[id] => Rc::from([]),
+                (Some(known), _) if !after_upstream[id] => known.values[id].clone(),
+                (_, Op::Input(slot)) => {
+                    let values = program.values(case, slot);
+                    if !after_upstream[id] {
+                        values.iter().map(|&x| model.input(x)).collect()
+                    } else if upstream == Upstream::Own {
+                        values.iter().map(|&g| model.constant(g)).collect()
+                    } else {
+                        vec![Ball::ONE; values.len()].into()
+                    }
+                }
+                (_, Op::Reshape | Op::StopGradient) => run.values[node.args[0]].clone(),
+                _ => {
+                    let args: Vec<&[Ball]> = node.args.iter().map(|&arg| &run.values[arg][..]).collect();
+                    let shapes: Vec<&[usize]> = node.args.iter().map(|&arg| &nodes[arg].shape[..]).collect();
+                    let value = evaluate(model, node, &args, &shapes);
+                    run.leaves[id] = leaves_range(model, node, &args, &value);
+                    value.into()
+                }
+            };
+            run.values.push(value);
+        }
+        run
+    }
+
+    /// A node's balls.
+    pub fn balls(&self, id: NodeId) -> &[Ball] {
+        &self.values[id]
+    }
+
+    /// Whether a node leaves the compute format's range though its arguments are finite (rule 11).
+    pub fn leaves(&self, id: NodeId) -> bool {
+        self.leaves[id]
+    }
+}
+
+fn mark(nodes: &[Node], id: NodeId, needed: &mut [bool]) {
+    let mut open = nodes[id].args.clone();
+    while let Some(arg) = open.pop() {
+        if !std::mem::replace(&mut needed[arg], true) {
+            open.extend_from_slice(&nodes[arg].args);
+        }
+    }
+}
+
+/// How many elements each of `count` sums of a scatter-add has.
+pub(super) fn group_sizes(indices: &[usize], count: usize) -> Vec<usize> {
+    let mut sizes = vec![0; count];
+    indices.iter().for_each(|&i| sizes[i] += 1);
+    sizes
+}
+
+fn map1(x: &[Ball], f: impl Fn(Ball) -> Ball) -> Vec<Ball> {
+    x.iter().map(|&x| f(x)).collect()
+}
+
+fn map2(args: &[&[Ball]], f: impl Fn(Ball, Ball) -> Ball) -> Vec<Ball> {
+    args[0].iter().zip(args[1]).map(|(&a, &b)| f(a, b)).collect()
+}
+
+fn map3(args: &[&[Ball]], f: impl Fn(Ball, Ball, Ball) -> Ball) -> Vec<Ball> {
+    args[0].iter().zip(args[1]).zip(args[2]).map(|((&a, &b), &c)| f(a, b, c)).collect()
+}
+
+fn evaluate(model: &Model, node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) -> Vec<Ball> {
+    let x = args.first().copied().unwrap_or(&[]);
+    match &node.op {
+        Op::Input(_) | Op::Reshape | Op::StopGradient => x.to_vec(),
+        Op::Constant(c) => vec![model.constant(c.get()); node.len()],
+
+        Op::Add => map2(args, |a, b| model.add(a, b)),
+        Op::Sub => map2(args, |a, b| model.sub(a, b)),
+        Op::Mul => map2(args, |a, b| model.mul(a, b)),
+        Op::Div => map2(args, |a, b| model.div(a, b)),
+        Op::Neg => map1(x, Ball::neg),
+        Op::Abs => map1(x, Ball::abs),
+        Op::Sign => map1(x, Ball::sign),
+        Op::Maximum => map2(args, Ball::max),
+        Op::Minimum => map2(args, Ball::min),
+        Op::TieShare => map2(args, Ball::tie_share),
+        Op::Clamp { low, high } => map1(x, |x| model.clamp(x, low.get(), high.get())),
+        Op::ClampShare { low, high } => map1(x, |x| model.clamp_share(x, low.get(), high.get())),
+        Op::Sqrt => map1(x, |x| model.sqrt(x)),
+        Op::Exp => map1(x, |x| model.exp(x)),
+        Op::Expm1 => map1(x, |x| model.expm1(x)),
+        Op::Ln => map1(x, |x| model.ln(x)),
+        Op::Ln1p => map1(x, |x| model.ln_1p(x)),
+        Op::Pow(p) => map1(x, |x| model.pow(x, p.get())),
+        Op::Tanh => map1(x, |x| model.tanh(x)),
+        Op::Softplus => map1(x, |x| model.softplus(x)),
+        Op::Sigmoid => map1(x, |x| model.sigmoid(x)),
+        Op::LogSigmoid => map1(x, |x| model.log_sigmoid(x)),
+        Op::LogCosh => map1(x, |x| model.log_cosh(x)),
+        Op::Expm1Minus => map1(x, |x| model.expm1_minus(x)),
+        Op::Xlogy => map2(args, |x, y| model.xlogy(x, y)),
+        Op::BceWithLogits => map2(args, |z, y| model.bce_with_logits(z, y)),
+        Op::SigmoidMinus => map2(args, |z, y| model.sigmoid_minus(z, y)),
+        Op::BceWithLogitsWeighted => map3(args, |z, y, w| model.bce_with_logits_weighted(z, y, w)),
+        Op::SigmoidMinusWeighted => map3(args, |z, y, w| model.sigmoid_minus_weighted(z, y, w)),
+        Op::SoftplusGap => {
+            map2(args, |z, w| model.sub(model.mul(w, model.softplus(z.neg())), model.softplus(z)))
+        }
+
+        Op::Select(mask) => {
+            let chosen = mask.iter().zip(x.iter().zip(args[1]));
+            chosen.map(|(&keep, (&a, &b))| if keep { a } else { b }).collect()
+        }
+        Op::Broadcast => broadcast(x, shapes[0], &node.shape),
+        Op::Slice { axis, start } => slice(x, shapes[0], *axis, *start, node.shape[*axis]),
+        Op::Concatenate { axis } => {
+            let parts: Vec<_> = args.iter().copied().zip(shapes.iter().copied()).collect();
+            concatenate(&parts, *axis)
+        }
+        Op::Gather(indices) => indices.iter().map(|&i| x[i]).collect(),
+
+        Op::ScatterAdd(indices) => {
+            let mut sums = vec![Accumulator::EMPTY; node.len()];
+            indices.iter().zip(x).for_each(|(&i, &x)| sums[i].push(x));
+            let sizes = group_sizes(indices, node.len());
+            sums.iter().zip(sizes).map(|(sum, n)| sum.finish(model, n)).collect()
+        }
+        Op::Sum { axis } => sums(model, shapes[0], *axis, |i| x[i]),
+        Op::Dot { axis } => sums(model, shapes[0], *axis, |i| model.mul(x[i], args[1][i])),
+        Op::MaxAxis { axis } => {
+            let lowest = Ball::exact(f64::NEG_INFINITY);
+            along(shapes[0], *axis, |line| line.fold(lowest, |max, i| max.max(x[i])))
+        }
+        Op::MaxShare { axis } => {
+            let (_, n, inner) = around(shapes[0], *axis);
+            let ties = along(shapes[0], *axis, |line| Ties::of(line.map(|i| x[i])));
+            let place = |i: usize| i / (n * inner) * inner + i % inner;
+            (0..x.len()).map(|i| ties[place(i)].share(x[i])).collect()
+        }
+        _ => on_rows(model, node, args, shapes),
+    }
+}
+
+/// The composite operations along the last axis.
+fn on_rows(model: &Model, node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) -> Vec<Ball> {
+    let x = args[0];
+    let width = shapes[0].last().copied().unwrap_or(1);
+    let mut result = Vec::with_capacity(node.len());
+    if width == 0 {
+        // A norm or a sum over nothing.
+        result.resize(node.len(), Ball::ZERO);
+        return result;
+    }
+    let mut row = Row::default();
+    for (n, line) in x.chunks_exact(width).enumerate() {
+        let second = || &args[1][n * width..(n + 1) * width];
+        if !matches!(node.op, Op::Norm { .. } | Op::NormGradient { .. } | Op::Normalize) {
+            row.look(model, line);
+        }
+        match &node.op {
+            Op::LogSumExp => result.push(row.log_sum_exp(model, line)),
+            Op::Softmax => result.extend((0..width).map(|i| row.softmax(model, line, i))),
+            Op::LogSoftmax => result.extend((0..width).map(|i| row.surprise(model, line, i).neg())),
+            Op::CrossEntropy(classes) => result.push(row.cross_entropy(model, line, classes[n])),
+            Op::CrossEntropyGradient(classes) => {
+                result.extend((0..width).map(|i| row.cross_entropy_gradient(model, line, i, classes[n])));
+            }
+            Op::SoftCrossEntropy => result.push(row.soft_cross_entropy(model, line, second())),
+            Op::SoftCrossEntropyGradient => {
+                let mut total = Accumulator::EMPTY;
+                second().iter().for_each(|&q| total.push(q));
+                let total = total.finish(model, width);
+                let scaled = |i: usize| model.mul(row.softmax(model, line, i), total);
+                result.extend(second().iter().enumerate().map(|(i, &q)| model.sub(scaled(i), q)));
+            }
+            Op::Norm { p, epsilon } => result.push(Norm::of(model, line, p.power(), epsilon.get()).value),
+            Op::NormGradient { p, epsilon } => {
+                let norm = Norm::of(model, line, p.power(), epsilon.get());
+                result.extend(line.iter().map(|&x| norm.gradient(model, x)));
+            }
+            Op::Normalize => {
+                let norm = Norm::of(model, line, crate::graph::Power::Finite(2.0), 0.0).value;
+                result.extend(line.iter().map(|&x| normalized(model, x, norm)));
+            }
+            op => unreachable!("{} is no operation on rows", op.name()),
+        }
+    }
+    result
+}
+
+/// One value for each line along an axis, from the flat indices of its elements.
+fn along<T>(
+    shape: &[usize],
+    axis: usize,
+    mut f: impl FnMut(std::iter::StepBy<std::ops::Range<usize>>) -> T,
+) -> Vec<T> {
+    let (outer, n, inner) = around(shape, axis);
+    let mut result = Vec::with_capacity(outer * inner);
+    for o in 0..outer {
+        for i in 0..inner {
+            let start = o * n * inner + i;
+            result.push(f((start..start + n * inner).step_by(inner)));
+        }
+    }
+    result
+}
+
+fn sums(model: &Model, shape: &[usize], axis: usize, term: impl Fn(usize) -> Ball) -> Vec<Ball> {
+    along(shape, axis, |line| {
+        let mut sum = Accumulator::EMPTY;
+        line.for_each(|i| sum.push(term(i)));
+        sum.finish(model, shape[axis])
+    })
+}
+
+/// Rule 11: whether the node's value leaves the compute format's range. Poles do not (a value there is infinite), nor do
+/// composite operations on the inside, but for the power sum of a norm, which most kernels compute as it stands.
+fn leaves_range(model: &Model, node: &Node, args: &[&[Ball]], value: &[Ball]) -> bool {
+    let threshold = model.compute.overflow_threshold();
+    let beyond = |x: f64| x.is_finite() && x.abs() >= threshold || x.is_infinite();
+    let known = |x: &Ball| x.m.is_finite();
+    match &node.op {
+        Op::Sum { .. } | Op::Dot { .. } | Op::ScatterAdd(_) => {
+            value.iter().any(|y| beyond(y.m)) && args.iter().all(|arg| arg.iter().all(known))
+        }
+        Op::Norm { p, .. } | Op::NormGradient { p, .. } => {
+            let width = node_width(args, value, node);
+            args[0].chunks(width).any(|row| row.iter().all(known) && beyond(power_sum(row, p.power())))
+        }
+        Op::Normalize => {
+            let width = node_width(args, value, node);
+            let two = crate::graph::Power::Finite(2.0);
+            args[0].chunks(width).any(|row| row.iter().all(known) && beyond(power_sum(row, two)))
+        }
+        Op::Pow(p) if p.get() < 0.0 => value.iter().zip(args[0]).any(|(y, x)| beyond(y.m) && x.m != 0.0),
+        Op::Add
+        | Op::Sub
+        | Op::Mul
+        | Op::Div
+        | Op::Exp
+        | Op::Expm1
+        | Op::Expm1Minus
+        | Op::Pow(_)
+        | Op::BceWithLogitsWeighted
+        | Op::SigmoidMinusWeighted
+        | Op::SoftplusGap => {
+            value.iter().enumerate().any(|(i, y)| beyond(y.m) && args.iter().all(|arg| known(&arg[i])))
+        }
+        _ => false,
+    }
+}
+
+/// The width of the rows of a norm's argument.
+fn node_width(args: &[&[Ball]], value: &[Ball], node: &Node) -> usize {
+    match node.op {
+        Op::Norm { .. } => args[0].len() / value.len().max(1),
+        _ => node.shape.last().copied().unwrap_or(1),
+    }
+    .max(1)
+}

@@ -1,0 +1,153 @@
+//! Working precision: the graph over balls at the kernel's own precision, under the machine model (`MODEL.md`). It gives
+//! the tolerance of each output element.
+//!
+//! Three runs of one interpreter: the case's own upstream; upstream ones, because kernels multiply by the upstream last
+//! (rule 8); and perturbed inputs under operations that do not round, for the level `backward`.
+
+mod ball;
+mod eval;
+mod model;
+mod norm;
+mod softmax;
+mod sum;
+#[cfg(test)]
+mod tests;
+mod ties;
+mod views;
+
+use crate::case::{Case, LOSS, program::Program};
+use crate::format::Format;
+use crate::graph::{NodeId, Op};
+use crate::judge::Machine;
+use crate::truth::Tolerance;
+use ball::{Ball, times};
+use eval::{Run, Upstream};
+use model::Model;
+
+/// The tolerances of each output, and whether a node leaves the compute format's range while the outputs do not.
+///
+/// A budget is an absolute error. It is infinite where the model has no bound, or where the graph in f64 has no value
+/// although its operations leave the range; 0 where the value is an exact infinity. The flag is set by an output none
+/// of whose elements leaves the format's range, while a node behind it leaves the compute format's (rule 11).
+///
+/// Total. Deterministic on every platform: midpoints come from f64 arithmetic and CORE-MATH.
+pub fn tolerances(program: &Program, case: &Case, machine: &Machine) -> (Vec<Tolerance>, bool) {
+    let model = Model::rounding(machine);
+    let own = Run::of(program, case, &model, Upstream::Own, None);
+    let all_ones = case.upstream.floats().iter().all(|&g| g == 1.0);
+    let ones = (!all_ones && program.outputs.len() > 1)
+        .then(|| Run::of(program, case, &model, Upstream::Ones, Some(&own)));
+    let mut tolerances = Vec::with_capacity(program.outputs.len());
+    let mut on_the_way = false;
+    for (name, node) in &program.outputs {
+        let behind = ancestors(program, *node);
+        let balls = own.balls(*node);
+        let leaves = behind.iter().any(|&id| own.leaves(id));
+        let threshold = case.format.overflow_threshold();
+        on_the_way |= leaves && !balls.iter().any(|y| y.m.abs() >= threshold);
+        let mut budget: Vec<f64> = balls.iter().map(|&y| unbounded(y, leaves).unwrap_or(y.r)).collect();
+        if name != LOSS {
+            let shape = &program.graph.nodes()[*node].shape;
+            scaled_by_upstream(
+                &mut budget,
+                ones.as_ref().map_or(balls, |ones| ones.balls(*node)),
+                case,
+                shape,
+            );
+            for (budget, y) in budget.iter_mut().zip(balls) {
+                *budget += times(model.u, finite(y.m.abs())) + model.theta;
+            }
+        }
+        for (budget, y) in budget.iter_mut().zip(balls) {
+            *budget += conversion(case.format, machine, finite(y.m.abs()) + *budget);
+        }
+        let longest_sum = longest_sum(program, &behind);
+        tolerances.push(Tolerance { budget, backward: Vec::new(), longest_sum });
+    }
+    drop((own, ones));
+    let perturbed = Model::perturbed_inputs(machine);
+    let perturbed = Run::of(program, case, &perturbed, Upstream::Own, None);
+    for (tolerance, (_, node)) in tolerances.iter_mut().zip(&program.outputs) {
+        let bound = |y: &Ball| {
+            let error = 2.0 * (times(model.u, finite(y.m.abs())) + y.r);
+            error + conversion(case.format, machine, finite(y.m.abs()) + error)
+        };
+        tolerance.backward = perturbed.balls(*node).iter().map(bound).collect();
+    }
+    (tolerances, on_the_way)
+}
+
+/// The budget where there is no finite midpoint: none where the value is an exact infinity, unbounded otherwise.
+fn unbounded(y: Ball, leaves: bool) -> Option<f64> {
+    if y.m.is_finite() {
+        None
+    } else if y.m.is_infinite() && !leaves {
+        Some(0.0)
+    } else {
+        Some(f64::INFINITY)
+    }
+}
+
+fn finite(x: f64) -> f64 {
+    if x.is_finite() { x } else { 0.0 }
+}
+
+/// Rule 8: at least |upstream|·B(upstream 1), where the upstream lies along the gradient's leading axes.
+fn scaled_by_upstream(budget: &mut [f64], ones: &[Ball], case: &Case, shape: &[usize]) {
+    let upstream = &case.upstream;
+    if upstream.is_empty() || !shape.starts_with(&upstream.shape) {
+        return;
+    }
+    let block = budget.len() / upstream.len();
+    for (i, (budget, one)) in budget.iter_mut().zip(ones).enumerate() {
+        *budget = budget.max(times(upstream.floats()[i / block].abs(), one.r));
+    }
+}
+
+/// Rule 9: half an ulp of the output format where it is not the one that the kernel computes in.
+fn conversion(format: Format, machine: &Machine, magnitude: f64) -> f64 {
+    if format == machine.compute || !magnitude.is_finite() {
+        return 0.0;
+    }
+    // An f64's half ulp may be below the subnormals; no other format's is.
+    0.5 * format.ulp(magnitude)
+}
+
+/// The nodes behind an output, itself among them.
+fn ancestors(program: &Program, output: NodeId) -> Vec<NodeId> {
+    let nodes = program.graph.nodes();
+    let mut behind = vec![false; output + 1];
+    behind[output] = true;
+    for id in (0..=output).rev().filter(|&id| id < nodes.len()) {
+        if behind[id] {
+            nodes[id].args.iter().for_each(|&arg| behind[arg] = true);
+        }
+    }
+    (0..=output).filter(|&id| behind[id]).collect()
+}
+
+/// The longest sum among these nodes; at least 1.
+fn longest_sum(program: &Program, behind: &[NodeId]) -> usize {
+    let nodes = program.graph.nodes();
+    let terms = |&id: &NodeId| {
+        let node = &nodes[id];
+        let argument = node.args.first().map(|&arg| &nodes[arg].shape[..]);
+        let row = argument.and_then(|shape| shape.last().copied());
+        match &node.op {
+            Op::Sum { axis } | Op::Dot { axis } => argument.map(|shape| shape[*axis]),
+            Op::ScatterAdd(indices) => eval::group_sizes(indices, node.len()).into_iter().max(),
+            Op::LogSumExp
+            | Op::Softmax
+            | Op::LogSoftmax
+            | Op::CrossEntropy(_)
+            | Op::CrossEntropyGradient(_)
+            | Op::SoftCrossEntropy
+            | Op::SoftCrossEntropyGradient
+            | Op::Norm { .. }
+            | Op::NormGradient { .. }
+            | Op::Normalize => row,
+            _ => None,
+        }
+    };
+    behind.iter().filter_map(terms).max().unwrap_or(1).max(1)
+}

@@ -1,0 +1,131 @@
+//! Norms of rows, computed scaled, and their derivatives (rule 6).
+
+use super::ball::{Ball, times};
+use super::model::{Model, ulps};
+use super::sum::Accumulator;
+use super::ties::Ties;
+use crate::graph::Power;
+
+/// A row's norm: the ball of (Σ|xᵢ|^p + ε)^(1/p), and what its derivative needs.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Norm {
+    /// The norm.
+    pub value: Ball,
+    ties: Ties,
+    power: Power,
+    epsilon: f64,
+}
+
+impl Norm {
+    /// Looks at a row.
+    pub fn of(model: &Model, row: &[Ball], power: Power, epsilon: f64) -> Norm {
+        let largest = row.iter().fold(Ball::ZERO, |largest, x| largest.max(x.abs()));
+        let value = match power {
+            Power::Infinity => largest,
+            Power::Finite(p) => finite_norm(model, row, p, epsilon, largest.m),
+        };
+        Norm { value, ties: Ties::of(row.iter().map(|x| x.abs())), power, epsilon }
+    }
+
+    /// ∂norm/∂xᵢ, by the true branch at the midpoint; exactly at a kink the set's end of largest magnitude.
+    pub fn gradient(&self, model: &Model, x: Ball) -> Ball {
+        match self.power {
+            Power::Infinity => {
+                // At the zero vector the set of each coordinate is [−1, 1].
+                let sign = if self.value.is_zero() { Ball::ONE } else { x.sign() };
+                model.mul(sign, self.ties.share(x.abs()))
+            }
+            Power::Finite(1.0) => x.sign(),
+            Power::Finite(p) => {
+                if self.value.is_zero() {
+                    return if self.epsilon == 0.0 { Ball::ONE } else { Ball::ZERO };
+                }
+                let ratio = unit(model, x, self.value);
+                let magnitude = if p == 2.0 { ratio.abs() } else { model.pow(ratio.abs(), p - 1.0) };
+                let signed = if x.m < 0.0 { magnitude.neg() } else { magnitude };
+                within_unit(Ball::new(signed.m.clamp(-1.0, 1.0), signed.r))
+            }
+        }
+    }
+}
+
+/// xᵢ/‖x‖₂, free of scale; undefined at 0.
+pub(super) fn normalized(model: &Model, x: Ball, norm: Ball) -> Ball {
+    if norm.is_zero() { Ball::exact(f64::NAN) } else { within_unit(unit(model, x, norm)) }
+}
+
+/// x divided by a norm; a norm whose ball holds 0 leaves the direction open.
+fn unit(model: &Model, x: Ball, norm: Ball) -> Ball {
+    if norm.m == 0.0 { Ball::new(1.0, f64::INFINITY) } else { model.div(x, norm) }
+}
+
+/// Neither a coordinate of a unit vector nor what a kernel makes of it leaves [−1, 1] by more than that.
+fn within_unit(x: Ball) -> Ball {
+    Ball::new(x.m, x.r.min(1.0 + x.m.abs()))
+}
+
+fn finite_norm(model: &Model, row: &[Ball], p: f64, epsilon: f64, largest: f64) -> Ball {
+    if p == 1.0 {
+        let mut sum = Accumulator::EMPTY;
+        row.iter().for_each(|x| sum.push(x.abs()));
+        sum.push(model.constant(epsilon));
+        return sum.finish(model, row.len() + usize::from(epsilon > 0.0));
+    }
+    let live = row.iter().filter(|x| !x.is_zero()).count();
+    let radii = row.iter().fold(0.0f64, |widest, x| widest.max(x.r));
+    // ‖r‖_p: a norm moves by no more than the norm of what its argument moves by.
+    let rho = if radii == 0.0 { 0.0 } else { scaled_root(row.iter().map(|x| x.r), radii, p, 0.0) };
+    if largest == 0.0 && epsilon == 0.0 {
+        return Ball::new(0.0, rho);
+    }
+    if live == 1 && epsilon == 0.0 {
+        // One coordinate: the root of its own power.
+        return Ball::new(largest, rho);
+    }
+    let scale = if largest == 0.0 { 1.0 } else { largest };
+    let m = scaled_root(row.iter().map(|x| x.m.abs()), scale, p, epsilon);
+    // Relative: the powers and their sum, which the root divides by p; then the root's own error.
+    let (power, root) = if p == 2.0 { (model.u, ulps::SQRT) } else { (2.0 * ulps::POW * model.u, ulps::POW) };
+    let added = usize::from(epsilon > 0.0);
+    let sum = model.gamma(model.height(row.len() + added).min((live + added).max(1) - 1));
+    let relative = (power + sum + model.u * f64::from(u8::from(added == 1))) / p;
+    model.k_ulp(m, rho + relative * (m + rho), root)
+}
+
+/// scale·(Σ(xᵢ/scale)^p + ε/scale^p)^(1/p) for xᵢ ≥ 0.
+fn scaled_root(row: impl Iterator<Item = f64>, scale: f64, p: f64, epsilon: f64) -> f64 {
+    let power = |t: f64| match p {
+        1.0 => t,
+        2.0 => t * t,
+        _ if t == 0.0 => 0.0,
+        _ => core_math::pow(t, p),
+    };
+    if !scale.is_finite() {
+        return scale;
+    }
+    let sum: f64 = row.map(|x| power(x / scale)).sum();
+    let shift = epsilon / power(scale);
+    if !shift.is_finite() {
+        // The scale is far below ε's own root.
+        return root(epsilon, p);
+    }
+    times(scale, root(sum + shift, p))
+}
+
+fn root(x: f64, p: f64) -> f64 {
+    match p {
+        1.0 => x,
+        2.0 => x.sqrt(),
+        _ => core_math::pow(x, 1.0 / p),
+    }
+}
+
+/// Σ|xᵢ|^p as a kernel without scaling has it on the way; 0 for the largest coordinate.
+pub(super) fn power_sum(row: &[Ball], power: Power) -> f64 {
+    match power {
+        Power::Infinity => 0.0,
+        Power::Finite(1.0) => row.iter().map(|x| x.m.abs()).sum(),
+        Power::Finite(2.0) => row.iter().map(|x| x.m * x.m).sum(),
+        Power::Finite(p) => row.iter().map(|x| core_math::pow(x.m.abs(), p)).sum(),
+    }
+}

@@ -1,0 +1,156 @@
+//! The kernel `builtin`: takes a case's tensors into storage, runs the loss's kernel, and brings the answer back.
+
+use super::storage::Storage;
+use super::{
+    BUILTIN_FORMATS, BceWithLogits, CrossEntropy, Kernel, KernelError, NormParams, Reducing, Regression,
+    Residual, Support, TripletGradients, TripletMargin, triplet,
+};
+use crate::case::{Case, LOSS, Tensors, gradient_name};
+use crate::format::Format;
+use crate::loss;
+use crate::tensor::Tensor;
+use half::{bf16, f16};
+
+/// Our own kernels of all losses, stored in f32, f16 and bf16, computed in pairs of f32, rounded once.
+pub struct Builtin;
+
+impl Kernel for Builtin {
+    fn run(&self, case: &Case) -> Result<Tensors, KernelError> {
+        run_with(case, &triplet::Norm::RIGHT)
+    }
+
+    fn name(&self) -> &str {
+        "builtin"
+    }
+
+    fn version(&self) -> &str {
+        env!("CARGO_PKG_VERSION")
+    }
+
+    fn supports(&self) -> Vec<Support> {
+        let supports = loss::LOSSES.iter().map(|entry| Support {
+            formats: BUILTIN_FORMATS.to_vec(),
+            ..Support::everything(entry.spec().id)
+        });
+        supports.collect()
+    }
+}
+
+/// Runs the case's kernel, with that norm in the triplet loss.
+pub(super) fn run_with(case: &Case, norm: &triplet::Norm) -> Result<Tensors, KernelError> {
+    match case.format {
+        Format::F32 => run::<f32>(case, norm),
+        Format::F16 => run::<f16>(case, norm),
+        Format::Bf16 => run::<bf16>(case, norm),
+        Format::F64 => Err(KernelError::Unsupported("the built-in kernels compute in f32".into())),
+    }
+}
+
+fn load<S: Storage>(tensor: &Tensor) -> Vec<S> {
+    tensor.floats().iter().map(|&x| S::from_value(x as f32)).collect()
+}
+
+fn store<S: Storage>(values: &[S], shape: &[usize]) -> Tensor {
+    Tensor::float(S::FORMAT, shape, values.iter().map(|x| f64::from(x.value())).collect())
+}
+
+fn run<S: Storage>(case: &Case, norm: &triplet::Norm) -> Result<Tensors, KernelError> {
+    let input = |name: &str| load::<S>(case.input(name));
+    let optional = |name: &str| case.optional(name).map(load::<S>);
+    // Room for a gradient, if it is wanted.
+    let room = |name: &str| {
+        let wanted = case.gradients.iter().any(|gradient| gradient == name);
+        wanted.then(|| vec![S::ZERO; case.input(name).len()])
+    };
+    let (weight, class_weight, pos_weight) =
+        (optional("weight"), optional("class_weight"), optional("pos_weight"));
+    let upstream = load::<S>(&case.upstream);
+    let mut loss = vec![S::ZERO; upstream.len()];
+    let params = &case.params;
+    let reducing = Reducing::from_params(params);
+    let gradients: Vec<(&str, Option<Vec<S>>)> = match case.loss.as_str() {
+        "mse" | "mae" => {
+            let residual = if case.loss == "mse" { Residual::Squared } else { Residual::Absolute };
+            let (mut by_prediction, mut by_target) = (room("prediction"), room("target"));
+            let kernel = Regression {
+                residual,
+                prediction: &input("prediction"),
+                target: &input("target"),
+                weight: weight.as_deref(),
+                upstream: &upstream,
+                mean_over_weight: params.text("mean_over") == "weight",
+                reducing,
+            };
+            kernel.run(&mut loss, by_prediction.as_deref_mut(), by_target.as_deref_mut());
+            vec![("prediction", by_prediction), ("target", by_target)]
+        }
+        "cross_entropy" => {
+            let mut by_logits = room("logits");
+            let kernel = CrossEntropy {
+                logits: &input("logits"),
+                target: case.input("target").integers(),
+                classes: case.input("logits").shape[1],
+                class_weight: class_weight.as_deref(),
+                upstream: &upstream,
+                ignore_index: params.integer("ignore_index"),
+                label_smoothing: params.number("label_smoothing").unwrap_or(0.0),
+                over_k_minus_1: params.text("smoothing_form") == "over_k_minus_1",
+                reducing,
+            };
+            kernel.run(&mut loss, by_logits.as_deref_mut());
+            vec![("logits", by_logits)]
+        }
+        "bce_with_logits" => {
+            let (mut by_logits, mut by_target) = (room("logits"), room("target"));
+            let kernel = BceWithLogits {
+                logits: &input("logits"),
+                target: &input("target"),
+                weight: weight.as_deref(),
+                pos_weight: pos_weight.as_deref(),
+                upstream: &upstream,
+                reducing,
+            };
+            kernel.run(&mut loss, by_logits.as_deref_mut(), by_target.as_deref_mut());
+            vec![("logits", by_logits), ("target", by_target)]
+        }
+        "triplet_margin" => {
+            let mut by = ["anchor", "positive", "negative"].map(room);
+            let [anchor, positive, negative] = &mut by;
+            let shape = &case.input("anchor").shape;
+            let kernel = TripletMargin {
+                anchor: &input("anchor"),
+                positive: &input("positive"),
+                negative: &input("negative"),
+                rows: shape[0],
+                dimensions: shape[1],
+                upstream: &upstream,
+                margin: params.number("margin").unwrap_or(1.0),
+                norm: NormParams {
+                    p: params.number("p"),
+                    epsilon: params.number("epsilon").unwrap_or(0.0),
+                    epsilon_in_root: params.text("epsilon_placement") == "root",
+                },
+                swap: params.flag("swap"),
+                reducing,
+            };
+            let out = TripletGradients {
+                anchor: anchor.as_deref_mut(),
+                positive: positive.as_deref_mut(),
+                negative: negative.as_deref_mut(),
+            };
+            kernel.run_with(norm, &mut loss, out);
+            ["anchor", "positive", "negative"].into_iter().zip(by).collect()
+        }
+        other => return Err(KernelError::Unsupported(format!("no kernel for `{other}`"))),
+    };
+    let mut outputs = Tensors::from([(LOSS.to_owned(), store(&loss, &case.upstream.shape))]);
+    for (name, values) in gradients {
+        if let Some(values) = values {
+            outputs.insert(gradient_name(name), store(&values, &case.input(name).shape));
+        }
+    }
+    Ok(outputs)
+}
+
+#[cfg(test)]
+mod tests;

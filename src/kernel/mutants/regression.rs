@@ -1,0 +1,130 @@
+//! Known bugs of reductions and of the upstream, on mean squared error.
+
+use super::super::{BUILTIN_FORMATS, KernelError};
+use super::plain::{answer, answer_shaped, factors, floats, pairwise_sum, reduce, round, with_gradient};
+use super::{About, rounded, trigger};
+use crate::case::{Case, Tensors};
+use crate::format::Format;
+use crate::judge::Fault;
+use crate::loss::Default;
+
+fn residuals(case: &Case) -> Vec<f32> {
+    floats(case, "prediction").iter().zip(floats(case, "target")).map(|(x, y)| x - y).collect()
+}
+
+/// The gradient without the gradient from above.
+pub(super) const RD_07: About = About {
+    entry: "RD-07",
+    description: "PyTorch on MPS: backward ignored grad_output, right for an upstream of 1 only",
+    link: "pytorch/pytorch PR#94226",
+    faults: &[Fault::Inaccurate],
+    names: ["RD-07", "RD-07-twin"],
+    loss: "mse",
+    formats: BUILTIN_FORMATS,
+    gradients: &["prediction"],
+    optional_inputs: &[],
+    pinned: &[],
+    run: |case, wrong| {
+        let residual = residuals(case);
+        let (n, count) = (residual.len(), residual.len() as f32);
+        let squares: Vec<f32> = residual.iter().map(|r| r * r).collect();
+        let mut ones = case.clone();
+        if wrong {
+            ones.upstream = crate::tensor::Tensor::full(case.format, &case.upstream.shape, 1.0);
+        }
+        let factors = factors(&ones, n, count);
+        let gradient: Vec<f32> = residual.iter().zip(factors).map(|(r, g)| 2.0 * (g * r)).collect();
+        Ok(with_gradient(case, answer(case, &reduce(case, &squares, count)), "prediction", &gradient))
+    },
+    trigger: |format| {
+        let mut case = trigger(
+            "mse",
+            format,
+            &[],
+            &["prediction"],
+            vec![
+                ("prediction", rounded(format, &[2], &[1.0, 3.0])),
+                ("target", rounded(format, &[2], &[0.5, 1.0])),
+            ],
+        );
+        case.upstream = rounded(format, &[], &[3.0]);
+        case
+    },
+};
+
+/// The last axis summed away.
+pub(super) const RD_14: About = About {
+    entry: "RD-14",
+    description: "PyTorch: gaussian_nll_loss(reduction=none) summed over the last axis (here on mse)",
+    link: "pytorch/pytorch PR#56469",
+    faults: &[Fault::ShapeMismatch],
+    names: ["RD-14", "RD-14-twin"],
+    loss: "mse",
+    formats: BUILTIN_FORMATS,
+    gradients: &[],
+    optional_inputs: &[],
+    pinned: &[("reduction", Default::Text("none"))],
+    run: |case, wrong| {
+        let squares: Vec<f32> = residuals(case).iter().map(|r| r * r).collect();
+        let shape = &case.upstream.shape;
+        match shape.split_last() {
+            Some((&last, outer)) if wrong => {
+                let rows = outer.iter().product::<usize>();
+                let sums: Vec<f32> =
+                    (0..rows).map(|row| pairwise_sum(&squares[row * last..][..last])).collect();
+                Ok(answer_shaped(case, &sums, outer))
+            }
+            _ => Ok(answer_shaped(case, &squares, shape)),
+        }
+    },
+    trigger: |format| {
+        trigger(
+            "mse",
+            format,
+            &[("reduction", Default::Text("none"))],
+            &[],
+            vec![
+                ("prediction", rounded(format, &[2, 3], &[1.0, 3.0, 0.0, 2.0, 2.0, 1.0])),
+                ("target", rounded(format, &[2, 3], &[0.5, 1.0, 4.0, 1.0, 1.0, 3.0])),
+            ],
+        )
+    },
+};
+
+/// The sum kept in f16.
+pub(super) const RD_15: About = About {
+    entry: "RD-15",
+    description: "PyTorch: the mean of halves on the CPU was a sum in half, divided: it overflows",
+    link: "pytorch/pytorch#91597",
+    faults: &[Fault::SpuriousInfinity, Fault::Inaccurate],
+    names: ["RD-15", "RD-15-twin"],
+    loss: "mse",
+    formats: &[Format::F16],
+    gradients: &[],
+    optional_inputs: &[],
+    pinned: &[("reduction", Default::Text("mean"))],
+    run: run_rd_15,
+    trigger: |format| {
+        const N: usize = 4096;
+        trigger(
+            "mse",
+            format,
+            &[],
+            &[],
+            vec![
+                ("prediction", rounded(format, &[N], &[8.0; N])),
+                ("target", rounded(format, &[N], &[0.0; N])),
+            ],
+        )
+    },
+};
+
+fn run_rd_15(case: &Case, wrong: bool) -> Result<Tensors, KernelError> {
+    let squares: Vec<f32> = residuals(case).iter().map(|r| r * r).collect();
+    let count = squares.len() as f32;
+    if wrong && !squares.is_empty() {
+        let sum = squares.iter().fold(0.0, |sum, square| round(case.format, sum + square));
+        return Ok(answer(case, &[sum / count]));
+    }
+    Ok(answer(case, &reduce(case, &squares, count)))
+}
