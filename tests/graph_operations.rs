@@ -367,8 +367,9 @@ fn kinks_are_sets() {
         let out = trace(&x).sum_all();
         let gradients = gradient(&out, &out.constant(1.0), std::slice::from_ref(&x));
         match &values(&tracer.graph(), &gradients, &[(vec![inputs.len()], inputs.to_vec())])[0][element] {
-            Value::Set(ends) => {
-                [&ends.0, &ends.1].map(|ball| ball.ends(53).expect("a finite end").0.to_f64())
+            set @ Value::Set(_) => {
+                let (low, high) = set.ends(53);
+                [low, high].map(|ball| ball.ends(53).expect("a finite end").0.to_f64())
             }
             point => panic!("{point:?} is no set"),
         }

@@ -127,7 +127,7 @@ fn exponentials(recipes: &[Recipe; 2 * ROW], which: u8, prec: u32) -> Outcome {
         judged("softmax", &shared.softmax(c, prec), terms[c].div(&total).truth()),
         judged(
             "surprise",
-            &shared.surprise(&row, c, prec),
+            &shared.surprise(row[shared.top], row[c], prec),
             surprise(c).map_or(Truth::Infinite(false), Span::truth),
         ),
         judged("softmax − 1", &shared.softmax_minus_one(c, prec), others(c).div(&total).neg().truth()),
@@ -189,7 +189,7 @@ fn norms(recipes: &[Recipe; ROW], which: u8, prec: u32) -> Outcome {
         // Any one choice of the accepted values: the set's ends, or the single derivative.
         let sign = if *point < 0 { -1 } else { 1 };
         let share = if leads { sign } else { 0 };
-        let gradient = shared.gradient(&row, i, Power::Infinity, 0.0, effort);
+        let gradient = shared.gradient(i, row[i], (Power::Infinity, 0.0), (0, 0, i), effort);
         return all([
             judged("norm inf".into(), &shared.norm, Truth::Within(most.clone(), most)),
             among(&gradient, share, leads && ties, prec, &operands),
@@ -208,7 +208,7 @@ fn norms(recipes: &[Recipe; ROW], which: u8, prec: u32) -> Outcome {
     // s^q, q around 1/p: monotone in both, so the corners bound it.
     let inverse = Span::point(&Float::with_val(2, 1)).div(&Span::point(&degree));
     let norm = sum.corners(&inverse, |s, q, round| raised(s, q, round));
-    let gradient = shared.gradient(&row, i, Power::Finite(p), epsilon, effort);
+    let gradient = shared.gradient(i, row[i], (Power::Finite(p), epsilon), (0, 0, i), effort);
     let of_norm = judged(format!("norm {p}"), &shared.norm, norm.clone().truth());
     if p == 1.0 || norm.1.is_zero() {
         // A kink where the coordinate, or for p > 1 the whole row, is 0.
