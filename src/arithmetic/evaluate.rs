@@ -4,7 +4,7 @@
 
 use super::ball::{Ball, Place, Side};
 use super::elementary as f;
-use super::monomial::{Monomial, Parts};
+use super::monomial::{Parts, RowParts};
 use super::radius::Radius;
 use super::rows::{Exponentials, Maximum, RowNorm};
 use super::value::{Effort, Kink, Value, at_kink, extremum};
@@ -13,6 +13,7 @@ use crate::graph::{Degree, NodeId, Op};
 use Value::Point;
 use rug::Float;
 use rug::float::Round;
+use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
@@ -46,6 +47,7 @@ pub struct Evaluation<'a> {
     norms: HashMap<(NodeId, usize), RowNorm>,
     maxima: HashMap<(NodeId, usize), Maximum>,
     totals: HashMap<(NodeId, usize), Ball>,
+    norm_parts: RefCell<HashMap<(NodeId, usize), Option<RowParts>>>,
     /// How many elements of nodes have been evaluated; a reduction of n elements counts n.
     pub evaluations: u64,
 }
@@ -68,6 +70,7 @@ impl<'a> Evaluation<'a> {
             norms: HashMap::new(),
             maxima: HashMap::new(),
             totals: HashMap::new(),
+            norm_parts: RefCell::new(HashMap::new()),
             evaluations: 0,
         };
         let needs = evaluation.needs(wanted);
@@ -558,11 +561,16 @@ impl<'a> Evaluation<'a> {
                 part(usize::from(!first))
             }
             Op::Norm { p, epsilon } | Op::NormGradient { p, epsilon } => {
-                let row = self.row_number(id, element);
-                let mut hulls = Vec::new();
-                let values = self.row(id, 0, row, &mut hulls);
-                let own = matches!(node.op, Op::NormGradient { .. }).then(|| element % values.len());
-                Monomial::norm(&values, p.power(), epsilon.get(), own).map(Parts::from)
+                let key = (node.args[0], self.row_number(id, element));
+                let mut known = self.norm_parts.borrow_mut();
+                let parts = known.entry(key).or_insert_with(|| {
+                    let mut hulls = Vec::new();
+                    RowParts::of(&self.row(id, 0, key.1, &mut hulls), p.power(), epsilon.get())
+                });
+                match node.op {
+                    Op::NormGradient { .. } => parts.as_ref()?.slope(&self.ball(id, 0, element)),
+                    _ => parts.as_ref().map(RowParts::norm),
+                }
             }
             Op::Softmax | Op::CrossEntropyGradient(_) | Op::SoftCrossEntropyGradient => {
                 self.tied_softmax(id, element)

@@ -11,21 +11,91 @@ use super::elementary::small_fraction;
 use super::radius::Radius;
 use crate::graph::Power;
 use rug::{Float, Integer, Rational, ops::Pow};
+use std::sync::Arc;
 
 /// ±radicand^(1/degree) · ∏ atom^power, which is not 0.
 #[derive(Clone, Debug)]
-pub struct Monomial {
+struct Monomial {
     negative: bool,
     radicand: Rational,
     degree: u32,
     atoms: Vec<(Atom, f64)>,
 }
 
+/// The exact parts of a row's norm, computed once a row.
+pub struct RowParts {
+    norm: Monomial,
+    p: f64,
+    /// The derivative's size where it is the same for all coordinates that are not 0.
+    slope: Option<Monomial>,
+}
+
+impl RowParts {
+    /// Of a row that is not 0, all of whose coordinates are exact.
+    pub fn of(row: &[&Ball], p: Power, epsilon: f64) -> Option<RowParts> {
+        let Power::Finite(p) = p else { return None };
+        if epsilon == 0.0
+            && let Some((norm, slope)) = RowParts::of_equals(row, p)
+        {
+            return Some(RowParts { norm, p, slope: Some(slope) });
+        }
+        Some(RowParts { norm: Monomial::norm_of(row, p, epsilon)?, p, slope: None })
+    }
+
+    /// The norm and the size of its derivative for a row whose m coordinates that are not 0 all have the size s, to a degree
+    /// p = a/2^k: (m·s^p)^(1/p) = (s^a·m^(2^k))^(1/a), and (s/norm)^(p−1) = m^(−(p−1)/p) = (m^(a−2^k))^(−1/a).
+    fn of_equals(row: &[&Ball], p: f64) -> Option<(Monomial, Monomial)> {
+        let (a, k) = small_fraction(p)?;
+        let mut nonzero = row.iter().filter(|x| !x.is_zero());
+        let size = Monomial::exact(nonzero.next()?)?.radicand;
+        let mut count = Integer::from(1);
+        for x in nonzero {
+            count += 1;
+            if Monomial::exact(x)?.radicand != size {
+                return None;
+            }
+        }
+        let bits = size.numer().significant_bits() + size.denom().significant_bits();
+        if bits * a > MOST_BITS {
+            return None;
+        }
+        let root = |radicand: Rational| Monomial { radicand, degree: a, ..Monomial::one() };
+        let norm = root(size.pow(a) * count.clone().pow(1u32 << k));
+        let slope = root(Rational::from((Integer::from(1), count.pow(a - (1u32 << k)))));
+        Some((norm, slope))
+    }
+
+    /// The norm.
+    pub fn norm(&self) -> Parts {
+        Parts::from(self.norm.clone())
+    }
+
+    /// The derivative by a coordinate that is exact and not 0.
+    pub fn slope(&self, x: &Ball) -> Option<Parts> {
+        let own = Monomial::exact(x)?;
+        let (negative, size) = (own.negative, Monomial { negative: false, ..own });
+        let slope = match &self.slope {
+            Some(slope) => slope.clone(),
+            None if self.p.fract() == 0.0 && self.p <= MOST_DEGREE => {
+                size.div(self.norm.clone())?.power(self.p as u32 - 1)?
+            }
+            None => {
+                let mut slope = Monomial::atom(self.p - 1.0, f64::NEG_INFINITY, &[x])?;
+                let powers =
+                    self.norm.atoms.iter().map(|(atom, power)| (atom.clone(), power * (1.0 - self.p)));
+                slope.atoms.extend(powers);
+                slope
+            }
+        };
+        Some(Parts::from(Monomial { negative, ..slope }))
+    }
+}
+
 /// A positive number that has no exact form, known by its exact arguments.
 #[derive(Clone, Debug, PartialEq)]
 enum Atom {
     /// The norm of these sorted sizes to a degree.
-    Norm { p: f64, epsilon: f64, sizes: Vec<Float> },
+    Norm { p: f64, epsilon: f64, sizes: Arc<Vec<Float>> },
     /// ln(1 + e^−size).
     Tail(Float),
 }
@@ -249,58 +319,6 @@ impl Monomial {
         (0..n).try_fold(Monomial::one(), |product, _| product.mul(self.clone()))
     }
 
-    /// The norm of a row that is not 0, and with `i` its derivative by an xᵢ that is not 0, where all coordinates are exact.
-    pub fn norm(row: &[&Ball], p: Power, epsilon: f64, i: Option<usize>) -> Option<Monomial> {
-        let Power::Finite(p) = p else { return None };
-        if epsilon == 0.0
-            && let Some(equal) = Monomial::norm_of_equals(row, p, i)
-        {
-            return Some(equal);
-        }
-        let norm = Monomial::norm_of(row, p, epsilon)?;
-        let Some(i) = i else { return Some(norm) };
-        let own = Monomial::exact(row[i])?;
-        let size = Monomial { negative: false, ..own.clone() };
-        let mut slope = if p.fract() == 0.0 && p <= MOST_DEGREE {
-            size.div(norm)?.power(p as u32 - 1)?
-        } else {
-            let mut slope = Monomial::atom(p - 1.0, f64::NEG_INFINITY, &row[i..=i])?;
-            for (atom, power) in norm.atoms {
-                slope.atoms.push((atom, power * (1.0 - p)));
-            }
-            slope
-        };
-        slope.negative = own.negative;
-        Some(slope)
-    }
-
-    /// The norm, or its derivative by xᵢ, of a row whose m coordinates that are not 0 all have the size s, to a degree
-    /// p = a/2^k: (m·s^p)^(1/p) = (s^a·m^(2^k))^(1/a), and (s/norm)^(p−1) = m^(−(p−1)/p) = (m^(a−2^k))^(−1/a).
-    fn norm_of_equals(row: &[&Ball], p: f64, i: Option<usize>) -> Option<Monomial> {
-        let (a, k) = small_fraction(p)?;
-        let mut nonzero = row.iter().filter(|x| !x.is_zero());
-        let size = Monomial::exact(nonzero.next()?)?.radicand;
-        let mut count = Integer::from(1);
-        for x in nonzero {
-            count += 1;
-            if Monomial::exact(x)?.radicand != size {
-                return None;
-            }
-        }
-        let bits = size.numer().significant_bits() + size.denom().significant_bits();
-        if bits * a > MOST_BITS {
-            return None;
-        }
-        let (radicand, negative) = match i {
-            None => (size.pow(a) * count.pow(1u32 << k), false),
-            Some(i) => {
-                let own = Monomial::exact(row[i])?;
-                (Rational::from((Integer::from(1), count.pow(a - (1u32 << k)))), own.negative)
-            }
-        };
-        Some(Monomial { negative, radicand, degree: a, ..Monomial::one() })
-    }
-
     fn norm_of(row: &[&Ball], p: f64, epsilon: f64) -> Option<Monomial> {
         if p.fract() != 0.0 || p > MOST_DEGREE {
             return Monomial::atom(p, epsilon, row);
@@ -326,6 +344,9 @@ impl Monomial {
         }
         sizes.sort_by(|a, b| a.total_cmp(b));
         let some = !sizes.is_empty() || epsilon > 0.0;
-        some.then(|| Monomial { atoms: vec![(Atom::Norm { p, epsilon, sizes }, 1.0)], ..Monomial::one() })
+        some.then(|| Monomial {
+            atoms: vec![(Atom::Norm { p, epsilon, sizes: Arc::new(sizes) }, 1.0)],
+            ..Monomial::one()
+        })
     }
 }
