@@ -184,7 +184,8 @@ fn triplet(seed: u64) {
                 let end = |k: usize| if bits >> k & 1 == 0 { &choices[k].0 } else { &choices[k].1 };
                 let factor = Rational::from(&factors[row] * end(0));
                 let near = Rational::from(&factor * end(2));
-                let far = -Rational::from(&factor * end(3)) * (1 - end(1).clone());
+                let rest = Rational::from(1 - end(1));
+                let far = -Rational::from(&factor * end(3)) * rest;
                 let swapped = -Rational::from(&factor * end(4)) * end(1);
                 [Rational::from(&near + &far), Rational::from(&swapped - &near), -far - swapped]
             };
