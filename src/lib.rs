@@ -28,7 +28,7 @@
 //! ([`graph`]). The *oracle* runs the graph over balls at rising precision until each element's rounding is
 //! proved ([`oracle`], [`arithmetic`]); a second derivation in another library has to agree ([`witness`]). The same
 //! graph at the kernel's own precision gives what an honest kernel may lose ([`arithmetic::working`]). A *subject* answers
-//! the case ([`kernel`], [`subject`]), the *judge* compares ([`judge`]), the *check* puts it all together ([`check`]) and
+//! the case ([`kernel`], [`subject`]), the *judge* compares ([`judge`]), the *check* puts it all together ([`mod@check`]) and
 //! the *report* says it ([`report`]).
 //!
 //! Without the default feature `oracle` the crate has no C dependency; it then holds the formats, cases, the judge, the

@@ -126,19 +126,21 @@ fn settle<T>(
 /// The truth that a value fixes; at the last precision always one.
 fn settled(value: &Value, format: Format, effort: Effort) -> Option<Truth> {
     let undecided = effort.last.then_some(Truth::Undecided { bits: effort.prec });
+    let finite = |y: Canonical| match y.round(format).is_infinite() {
+        true => Truth::Overflow(y),
+        false => Truth::Proved(y),
+    };
     match value {
         Value::Point(ball) => match ball {
             Ball::Undefined => Some(Truth::Undefined),
             Ball::Infinite(negative) => Some(Truth::Infinite { negative: *negative }),
-            _ => match number(ball, format, effort.last) {
-                Some(y) if y.round(format).is_infinite() => Some(Truth::Overflow(y)),
-                Some(y) => Some(Truth::Proved(y)),
-                None => undecided,
-            },
+            _ => number(ball, format, effort.last).map(finite).or(undecided),
         },
         Value::Set(_) => {
             let (low, high) = value.ends(effort.prec);
             match (number(&low, format, effort.last), number(&high, format, effort.last)) {
+                // Corners that are one number by different ways.
+                (Some(low), Some(high)) if low == high => Some(finite(low)),
                 (Some(low), Some(high)) => Some(Truth::Set(low, high)),
                 _ if matches!(low, Ball::Undefined) || matches!(high, Ball::Undefined) => {
                     Some(Truth::Undefined)

@@ -4,7 +4,7 @@
 //! `LOSSPROOF_SOUNDNESS=10000000` sets the number of operations; `make soundness` does.
 
 use lossproof::arithmetic::ball::{self, Ball, Place};
-use lossproof::arithmetic::value::{Effort, Value, extremum};
+use lossproof::arithmetic::value::{Kink, Value, extremum};
 use lossproof::arithmetic::{elementary as f, radius};
 use rug::float::{Constant, Round};
 use rug::ops::Pow;
@@ -305,10 +305,10 @@ fn sums(recipes: &[Recipe; 6], which: u8, prec: u32) -> Outcome {
         (exact.1 == Ordering::Equal).then(|| (Value::Point(a.clone()), Value::Point(b.clone()), exact.0))
     };
     let Some(products) = (0..count).map(product).collect::<Option<Vec<_>>>() else { return sum };
-    let effort = Effort { prec, last: false };
-    let terms: Vec<Value> = products.iter().map(|(a, b, _)| a.mul(b, effort)).collect();
+    let here = (0, 0, 0);
+    let terms: Vec<Value> = products.iter().map(|(a, b, _)| a.mul(b, prec, here)).collect();
     let points: Vec<Float> = products.into_iter().map(|(.., point)| point).collect();
-    let dot = Value::sum(terms.iter(), prec).ball(prec);
+    let dot = Value::sum(terms.iter(), prec, here).ball(prec);
     all([sum, judge("dot", prec, &dot, &truth(&points), &operands)])
 }
 
@@ -317,46 +317,63 @@ fn sums_and_dot_products_hold_their_values() {
     run(6, sums);
 }
 
-/// A set's two ends, with a point inside each.
-type SetSpecimen = (Value, [Rational; 2]);
+/// A set by one choice, with a point inside the ball of each of its two values; a point has the same twice.
+struct SetSpecimen {
+    value: Value,
+    points: [Rational; 2],
+    choice: Option<Kink>,
+}
 
-fn set(first: &Recipe, second: &Recipe) -> Option<SetSpecimen> {
+fn set(choice: Kink, first: &Recipe, second: &Recipe) -> Option<SetSpecimen> {
     let ((a, x), (b, y)) = (first.finite()?, second.finite()?);
-    let (x, y) = (rational(&x)?, rational(&y)?);
-    // Ends are in order in truth; their balls may overlap.
-    Some(if x <= y { (Value::set(a, b), [x, y]) } else { (Value::set(b, a), [y, x]) })
+    let points = [rational(&x)?, rational(&y)?];
+    Some(SetSpecimen { value: Value::kink(choice, a, b), points, choice: Some(choice) })
 }
 
 fn sets(recipes: &[Recipe; 4], which: u8, prec: u32) -> Outcome {
-    let Some((a, [low, high])) = set(&recipes[0], &recipes[1]) else { return Skipped };
-    let other = if which & 64 == 0 {
-        let exact = |(ball, x)| Some((Value::Point(ball), [rational(&x)?, rational(&x)?]));
-        recipes[2].finite().and_then(exact)
-    } else {
-        set(&recipes[2], &recipes[3])
+    const HERE: Kink = (0, 7, 0);
+    let Some(a) = set((0, 0, 0), &recipes[0], &recipes[1]) else { return Skipped };
+    // A point, a set by another choice, or by the same one.
+    let other = match which >> 5 {
+        0..3 => recipes[2].finite().and_then(|(ball, x)| {
+            let points = [rational(&x)?, rational(&x)?];
+            Some(SetSpecimen { value: Value::Point(ball), points, choice: None })
+        }),
+        3..6 => set((0, 1, 0), &recipes[2], &recipes[3]),
+        _ => set((0, 0, 0), &recipes[2], &recipes[3]),
     };
-    let Some((b, [least, most])) = other else { return Skipped };
-    let effort = Effort { prec, last: which & 128 != 0 };
-    let corners = |f: fn(&Rational, &Rational) -> Rational| {
-        let corners = [f(&low, &least), f(&low, &most), f(&high, &least), f(&high, &most)];
-        (corners.iter().min().cloned(), corners.iter().max().cloned())
+    let Some(b) = other else { return Skipped };
+    let shared = a.choice == b.choice;
+    let corners = |f: fn(&Rational, &Rational) -> Rational| -> Vec<Rational> {
+        let pairs = (0..4).map(|corner| (corner & 1, corner >> 1)).filter(|(i, j)| !shared || i == j);
+        pairs.map(|(i, j)| f(&a.points[i], &b.points[j])).collect()
     };
-    let (name, result, (bottom, top)) = match which % 5 {
-        0 => ("neg", a.neg(), (Some(-high), Some(-low))),
-        1 => ("add", a.add(&b, prec), (Some(low + least), Some(high + most))),
-        2 => ("sum", Value::sum([&a, &b].into_iter(), prec), (Some(low + least), Some(high + most))),
-        3 => ("mul", a.mul(&b, effort), corners(|x, y| Rational::from(x * y))),
-        _ if (&least <= &0) != (&most < &0) || least == 0 || most == 0 => return Skipped,
-        _ => ("div", a.div(&b, effort), corners(|x, y| Rational::from(x / y))),
+    let crosses = b.points[0].cmp0() != b.points[1].cmp0() || b.points[0] == 0;
+    let (x, y) = (&a.value, &b.value);
+    let (name, result, corners) = match which % 5 {
+        0 => ("neg", x.neg(), a.points.iter().map(|x| Rational::from(-x)).collect()),
+        1 => ("add", x.add(y, prec, HERE), corners(|x, y| Rational::from(x + y))),
+        2 => ("sum", Value::sum([x, y].into_iter(), prec, HERE), corners(|x, y| Rational::from(x + y))),
+        3 => ("mul", x.mul(y, prec, HERE), corners(|x, y| Rational::from(x * y))),
+        _ if crosses => return Skipped,
+        _ => ("div", x.div(y, prec), corners(|x, y| Rational::from(x / y))),
     };
     let zero = Float::new(2);
-    let operands = [a.ends().0, a.ends().1, b.ends().0, b.ends().1].map(|end| (end, &zero));
-    let ends = [(0, bottom), (1, top)].into_iter().map(|(end, truth)| {
-        let ball = if end == 0 { result.ends().0 } else { result.ends().1 };
-        let truth = truth.map_or(Truth::Undefined, Truth::Exact);
-        judge(&format!("set {name}, end {end}"), prec, ball, &truth, &operands)
-    });
-    all(ends)
+    let ((a, b), (c, d)) = (x.ends(prec), y.ends(prec));
+    let operands = [(&a, &zero), (&b, &zero), (&c, &zero), (&d, &zero)];
+    let judged = |what: &str, ball: &Ball, truth: Option<&Rational>| {
+        let truth = truth.cloned().map_or(Truth::Undefined, Truth::Exact);
+        judge(&format!("set {name}, {what}"), prec, ball, &truth, &operands)
+    };
+    let (low, high) = result.ends(prec);
+    let hull = result.ball(prec);
+    let inside = corners.iter().map(|corner| judged("a corner", &hull, Some(corner)));
+    let inside = all(inside);
+    if shared && name == "mul" {
+        // The interval holds more.
+        return inside;
+    }
+    all([inside, judged("low", &low, corners.iter().min()), judged("high", &high, corners.iter().max())])
 }
 
 #[test]

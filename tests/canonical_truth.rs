@@ -93,8 +93,11 @@ fn specimen(
     let unit = if region & 64 == 0 { ulp >> 3u32 } else { ulp >> 9u32 };
     let mid = Rational::from_f64(x).unwrap() + unit * Rational::from(steps);
     // Now and then with a bit far below.
-    let mid =
-        if drop % 5 == 0 { mid + power(format.min_exponent() - 100 - i32::from(drop % 64)) } else { mid };
+    let mid = if drop.is_multiple_of(5) {
+        mid + power(format.min_exponent() - 100 - i32::from(drop % 64))
+    } else {
+        mid
+    };
     let mid = if negative { -mid } else { mid };
     let scale = if mid == 0 { power(format.min_exponent()) } else { mid.clone().abs() };
     let exponent = scale.numer().significant_bits() as i64 - scale.denom().significant_bits() as i64;

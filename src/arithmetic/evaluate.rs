@@ -637,10 +637,17 @@ impl<'a> Evaluation<'a> {
         }
         let mut hulls = Vec::new();
         let Some(shared) = &self.exponentials[&key] else {
-            // No finite maximum: undefined where an entry is, or where all are −∞; else not known yet.
+            // No finite maximum: undefined where an entry is, or where all are −∞ (their ln Σ exp is −∞); else not known yet.
             let values = self.row(id, 0, row, &mut hulls);
             let open = values.iter().any(|x| matches!(x, Ball::Unknown | Ball::Huge(_)));
-            return if open { Ball::Unknown } else { Ball::Undefined };
+            let undefined = values.iter().any(|x| matches!(x, Ball::Undefined));
+            return match (open, &node.op) {
+                (true, _) => Ball::Unknown,
+                (false, Op::LogSumExp) if !undefined => {
+                    Ball::Infinite(values.iter().all(|x| matches!(x, Ball::Infinite(true))))
+                }
+                _ => Ball::Undefined,
+            };
         };
         match &node.op {
             Op::Softmax => shared.softmax(own, prec),

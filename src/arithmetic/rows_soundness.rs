@@ -4,7 +4,7 @@
 use super::ball::Ball;
 use super::rows::{Exponentials, RowNorm};
 use super::specimen::{Outcome, REFERENCE, Recipe, Truth, all, judge, run};
-use super::value::{Effort, Kink, Value};
+use super::value::{Effort, Value};
 use crate::graph::Power;
 use rug::Float;
 use rug::float::Round;
@@ -158,9 +158,6 @@ fn rows_of_exponentials_hold_their_values() {
     run(20, exponentials);
 }
 
-/// The name of the choices at a row's kinks: no other rows are there.
-const HERE: Kink = (0, 0, 0);
-
 const DEGREES: [f64; 6] = [1.0, 2.0, 1.5, 3.0, 2.7, 4.0];
 
 fn norms(recipes: &[Recipe; ROW], which: u8, prec: u32) -> Outcome {
@@ -192,7 +189,7 @@ fn norms(recipes: &[Recipe; ROW], which: u8, prec: u32) -> Outcome {
         // Any one choice of the accepted values: the set's ends, or the single derivative.
         let sign = if *point < 0 { -1 } else { 1 };
         let share = if leads { sign } else { 0 };
-        let gradient = shared.gradient(i, row[i], (Power::Infinity, 0.0), HERE, effort);
+        let gradient = shared.gradient(i, row[i], (Power::Infinity, 0.0), (0, 0, i), effort);
         return all([
             judged("norm inf".into(), &shared.norm, Truth::Within(most.clone(), most)),
             among(&gradient, share, leads && ties, prec, &operands),
@@ -211,7 +208,7 @@ fn norms(recipes: &[Recipe; ROW], which: u8, prec: u32) -> Outcome {
     // s^q, q around 1/p: monotone in both, so the corners bound it.
     let inverse = Span::point(&Float::with_val(2, 1)).div(&Span::point(&degree));
     let norm = sum.corners(&inverse, |s, q, round| raised(s, q, round));
-    let gradient = shared.gradient(i, row[i], (Power::Finite(p), epsilon), HERE, effort);
+    let gradient = shared.gradient(i, row[i], (Power::Finite(p), epsilon), (0, 0, i), effort);
     let of_norm = judged(format!("norm {p}"), &shared.norm, norm.clone().truth());
     if p == 1.0 || norm.1.is_zero() {
         // A kink where the coordinate, or for p > 1 the whole row, is 0.

@@ -108,7 +108,7 @@ impl Recipe {
             7..=10 => remainder(self.exponent, 60),
             11..=13 => remainder(self.exponent, 400),
             14 | 15 => remainder(self.exponent, 1400),
-            16 => exp_min() + remainder(self.exponent, 40).abs(),
+            16 => exp_min() + remainder(self.exponent, 9).abs(),
             17 => exp_max() - remainder(self.exponent, 40).abs(),
             18 => remainder(self.exponent, 1 << 20),
             // Where e^x leaves MPFR's range: 2^30·ln 2.

@@ -152,9 +152,10 @@ impl Value {
             (Set(a), Set(b)) => {
                 if a.kinks.iter().any(|kink| b.kinks.contains(kink)) {
                     // Not affine in the choice they share: two independent intervals hold the product.
+                    // Names that no node and no other element has.
                     let (a, b) = (
-                        self.interval((here.0, here.1, 2 * here.2), prec),
-                        other.interval((here.0, here.1, 2 * here.2 + 1), prec),
+                        self.interval((usize::MAX, here.1, here.2), prec),
+                        other.interval((usize::MAX - 1, here.1, here.2), prec),
                     );
                     return a.mul(&b, prec, here);
                 }

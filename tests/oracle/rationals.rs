@@ -15,10 +15,6 @@ fn point(x: Rational) -> Interval {
     (x.clone(), x)
 }
 
-fn add(a: &Interval, b: &Interval) -> Interval {
-    (Rational::from(&a.0 + &b.0), Rational::from(&a.1 + &b.1))
-}
-
 fn neg(a: &Interval) -> Interval {
     (Rational::from(-&a.1), Rational::from(-&a.0))
 }
@@ -175,20 +171,29 @@ fn triplet(seed: u64) {
     let (value, factors) = reduced(&case, terms, Rational::from(n));
     let mut gradients = vec![Vec::new(); 3];
     for (row, ((_, near), (far, far_slopes), (swapped, swapped_slopes))) in rows.iter().enumerate() {
-        let upon = mul(&point(factors[row].clone()), &kink(&gaps[row], 0, 1));
-        // ∂min(far, swapped): the share of each.
-        let order = Rational::from(swapped - far);
-        let (of_far, of_swapped) = match swap {
-            true => (kink(&order, 0, 1), kink(&Rational::from(-&order), 0, 1)),
-            false => (point(1.into()), point(Rational::new())),
+        let upon = kink(&gaps[row], 0, 1);
+        // ∂min(far, swapped): the share of the swapped one.
+        let of_swapped = match swap {
+            true => kink(&Rational::from(far - swapped), 0, 1),
+            false => point(Rational::new()),
         };
         for i in 0..d {
-            let near = mul(&upon, &near[i]);
-            let far = mul(&mul(&neg(&upon), &of_far), &far_slopes[i]);
-            let swapped = mul(&mul(&neg(&upon), &of_swapped), &swapped_slopes[i]);
-            gradients[0].push(add(&near, &far));
-            gradients[1].push(add(&neg(&near), &swapped));
-            gradients[2].push(add(&neg(&far), &neg(&swapped)));
+            // Affine in each choice, so that the extremes are where each is at one of its ends.
+            let choices = [&upon, &of_swapped, &near[i], &far_slopes[i], &swapped_slopes[i]];
+            let corner = |bits: usize| {
+                let end = |k: usize| if bits >> k & 1 == 0 { &choices[k].0 } else { &choices[k].1 };
+                let factor = Rational::from(&factors[row] * end(0));
+                let near = Rational::from(&factor * end(2));
+                let rest = Rational::from(1 - end(1));
+                let far = -Rational::from(&factor * end(3)) * rest;
+                let swapped = -Rational::from(&factor * end(4)) * end(1);
+                [Rational::from(&near + &far), Rational::from(&swapped - &near), -far - swapped]
+            };
+            let corners: Vec<[Rational; 3]> = (0..1 << choices.len()).map(corner).collect();
+            for (input, gradient) in gradients.iter_mut().enumerate() {
+                let values = || corners.iter().map(|corner| &corner[input]);
+                gradient.push((values().min().unwrap().clone(), values().max().unwrap().clone()));
+            }
         }
     }
     let mut answers = vec![value];

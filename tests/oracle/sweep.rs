@@ -102,9 +102,12 @@ fn triplet_margin(source: &mut Source, format: Format, sort: Sort) -> Case {
     let draft = common(source, format, n)
         .param("margin", source.pick(&[0.0, 1.0, 0.5, 0.3]))
         .param("epsilon", source.pick(&[0.0, 0.0, 1e-6]))
-        .param("epsilon_placement", source.pick(&["difference", "root"]))
         .param("swap", source.chance(2));
-    let draft = match source.below(5) {
+    let degree = source.below(5);
+    // Under a root that p = ∞ does not have there is nothing to add to.
+    let places = if degree == 0 { &["difference"][..] } else { &["difference", "root"] };
+    let draft = draft.param("epsilon_placement", source.pick(places));
+    let draft = match degree {
         0 => draft.param("p", "inf"),
         at => draft.param("p", [1.0, 1.5, 2.0, 3.0][at - 1]),
     };

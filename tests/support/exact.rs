@@ -13,7 +13,7 @@ pub fn rounded_to_odd(y: &Rational, format: Format) -> Canonical {
     let guess = size.numer().significant_bits() as i32 - size.denom().significant_bits() as i32;
     let binade = if size >= power(guess) { guess } else { guess - 1 };
     let quantum = binade.max(format.min_exponent()) - (format.precision() + EXTRA_BITS) as i32 + 1;
-    let units = Rational::from(&size / power(quantum));
+    let units = &size / power(quantum);
     let exact = *units.denom() == 1;
     let floor = Integer::from(units.numer() / units.denom()).to_i64().unwrap();
     let mantissa = if exact { floor } else { floor | 1 };

@@ -1,0 +1,402 @@
+//! Promise: every operation of the graph is what its name says, also those that no loss uses yet: its value against plain
+//! f64 code, its gradient and its gradient's gradient against central differences at 300 bits.
+
+use lossproof::arithmetic::value::Value;
+use lossproof::graph::{Expr, Power, Tracer, gradient};
+use probe::{Array, check_gradients, numbers, values};
+
+#[path = "support/probe.rs"]
+mod probe;
+
+/// How far plain f64 code may be off.
+const PLAIN_ERROR: f64 = 1e-12;
+
+/// A different upstream for each element.
+fn upstream(shape: Vec<usize>) -> Array {
+    let count = shape.iter().product::<usize>();
+    (shape, (0..count).map(|i| [1.0, -0.5, 2.0, 0.25, -3.0][i % 5]).collect())
+}
+
+/// Checks an operation of arrays, smooth at these inputs: value, gradient, gradient of the gradient.
+fn check(
+    name: &str,
+    inputs: &[Array],
+    trace: impl Fn(&[Expr]) -> Expr,
+    plain: impl Fn(&[&[f64]]) -> Vec<f64>,
+) {
+    let tracer = Tracer::new();
+    let args: Vec<Expr> =
+        inputs.iter().enumerate().map(|(slot, (shape, _))| tracer.input(slot, shape)).collect();
+    let out = trace(&args);
+    let arrays: Vec<&[f64]> = inputs.iter().map(|(_, values)| &values[..]).collect();
+    let expected = plain(&arrays);
+    let value = &numbers(&tracer.graph(), std::slice::from_ref(&out), inputs)[0];
+    assert_eq!(value.len(), expected.len(), "{name}");
+    for (i, (value, &plain)) in value.iter().zip(&expected).enumerate() {
+        let error = (value.to_f64() - plain).abs();
+        assert!(error <= PLAIN_ERROR * plain.abs().max(1.0), "{name}[{i}] is {value:.20}, not {plain}");
+    }
+    // ⟨upstream, out⟩ and its gradient; then ⟨v, gradient⟩ and its gradient.
+    let mut inputs = inputs.to_vec();
+    let mut pair = |out: &Expr| {
+        inputs.push(upstream(out.shape()));
+        let with = tracer.input(inputs.len() - 1, &out.shape());
+        ((out * &with).sum_all(), with)
+    };
+    let (first, with) = pair(&out);
+    let gradients = gradient(&out, &with, &args);
+    let products: Vec<Expr> = gradients.iter().map(|gradient| pair(gradient).0).collect();
+    let second = products.into_iter().reduce(|a, b| a + b).expect("an input");
+    let rows = gradient(&second, &second.constant(1.0), &args);
+    check_gradients(name, &tracer.graph(), &first, &gradients, &inputs);
+    check_gradients(&format!("{name} twice"), &tracer.graph(), &second, &rows, &inputs);
+}
+
+fn elementwise(name: &str, x: &[f64], trace: impl Fn(&Expr) -> Expr, plain: impl Fn(f64) -> f64) {
+    let input = (vec![x.len()], x.to_vec());
+    check(name, &[input], |args| trace(&args[0]), |arrays| arrays[0].iter().map(|&x| plain(x)).collect());
+}
+
+const ANY: [f64; 6] = [-3.5, -1.0, -0.125, 0.25, 1.5, 6.0];
+const POSITIVE: [f64; 4] = [0.0625, 0.75, 1.5, 10.0];
+
+#[test]
+fn functions_of_one_number() {
+    elementwise("abs", &ANY, Expr::abs, f64::abs);
+    elementwise("sign", &ANY, Expr::sign, f64::signum);
+    elementwise("relu", &ANY, Expr::relu, |x| x.max(0.0));
+    elementwise("clamp", &ANY, |x| x.clamp(-0.5, 1.0), |x| x.clamp(-0.5, 1.0));
+    elementwise("sqrt", &POSITIVE, Expr::sqrt, f64::sqrt);
+    elementwise("exp", &ANY, Expr::exp, f64::exp);
+    elementwise("expm1", &ANY, Expr::expm1, f64::exp_m1);
+    elementwise("ln", &POSITIVE, Expr::ln, f64::ln);
+    elementwise("ln_1p", &POSITIVE, Expr::ln_1p, f64::ln_1p);
+    elementwise("tanh", &ANY, Expr::tanh, f64::tanh);
+    elementwise("softplus", &ANY, Expr::softplus, |x| x.max(0.0) + (-x.abs()).exp().ln_1p());
+    elementwise("sigmoid", &ANY, Expr::sigmoid, |x| 1.0 / (1.0 + (-x).exp()));
+    elementwise("log_sigmoid", &ANY, Expr::log_sigmoid, |x| -((-x).exp().ln_1p()));
+    elementwise("log_cosh", &ANY, Expr::log_cosh, |x| x.cosh().ln());
+    elementwise("expm1_minus", &ANY, Expr::expm1_minus, |x| x.exp_m1() - x);
+    elementwise("neg", &ANY, |x| -x, |x| -x);
+    elementwise("square", &ANY, Expr::square, |x| x * x);
+    for p in [-2.0, -1.0, 0.0, 1.0, 2.0, 3.0] {
+        elementwise(&format!("pow {p}"), &ANY, |x| x.pow(p), |x| x.powf(p));
+    }
+    for p in [-0.5, 0.5, 1.5, 2.7] {
+        elementwise(&format!("pow {p}"), &POSITIVE, |x| x.pow(p), |x| x.powf(p));
+    }
+}
+
+fn pairs(
+    name: &str,
+    x: &[f64],
+    y: &[f64],
+    trace: impl Fn(&Expr, &Expr) -> Expr,
+    plain: impl Fn(f64, f64) -> f64,
+) {
+    let inputs = [(vec![x.len()], x.to_vec()), (vec![y.len()], y.to_vec())];
+    let plain = |arrays: &[&[f64]]| arrays[0].iter().zip(arrays[1]).map(|(&x, &y)| plain(x, y)).collect();
+    check(name, &inputs, |args| trace(&args[0], &args[1]), plain);
+}
+
+#[test]
+fn functions_of_two_numbers() {
+    let (x, y) = ([-3.5, -1.0, 0.25, 1.5], [0.5, -2.0, 3.0, 1.25]);
+    pairs("add", &x, &y, |x, y| x + y, |x, y| x + y);
+    pairs("sub", &x, &y, |x, y| x - y, |x, y| x - y);
+    pairs("mul", &x, &y, |x, y| x * y, |x, y| x * y);
+    pairs("div", &x, &y, |x, y| x / y, |x, y| x / y);
+    pairs("maximum", &x, &y, Expr::maximum, f64::max);
+    pairs("minimum", &x, &y, Expr::minimum, f64::min);
+    pairs("xlogy", &x, &POSITIVE, Expr::xlogy, |x, y| x * y.ln());
+    let softplus = |x: f64| x.exp().ln_1p();
+    let bce = move |z: f64, t: f64| (1.0 - t) * softplus(z) + t * softplus(-z);
+    pairs("bce_with_logits", &x, &[0.25, 0.0, 1.0, 0.5], Expr::bce_with_logits, bce);
+    pairs("a constant on either side", &x, &y, |x, y| (2.0 - x) / (y * 3.0), |x, y| (2.0 - x) / (y * 3.0));
+}
+
+/// x·ln y at x = 0, where ln y may be −∞, and the weighted binary cross-entropy in its three arguments.
+#[test]
+fn functions_with_a_rule_of_their_own() {
+    let tracer = Tracer::new();
+    let (x, y) = (tracer.input(0, &[2]), tracer.input(1, &[2]));
+    let out = x.xlogy(&y);
+    let zeros = [(vec![2], vec![0.0, 0.0]), (vec![2], vec![0.0, 5.0])];
+    assert!(numbers(&tracer.graph(), &[out], &zeros)[0].iter().all(|x| x.is_zero()));
+
+    let inputs =
+        [(vec![3], vec![-1.5, 0.25, 2.0]), (vec![3], vec![0.25, 0.75, 0.5]), (vec![3], vec![2.0, 0.5, 1.0])];
+    let softplus = |x: f64| x.exp().ln_1p();
+    let trace = |args: &[Expr]| args[0].bce_with_logits_weighted(&args[1], &args[2]);
+    check("weighted bce", &inputs, trace, |a| {
+        let term = |i: usize| (1.0 - a[1][i]) * softplus(a[0][i]) + a[1][i] * a[2][i] * softplus(-a[0][i]);
+        (0..3).map(term).collect()
+    });
+}
+
+/// 24 different numbers of few bits in the shape [2, 3, 4].
+fn cube() -> Array {
+    (vec![2, 3, 4], (0..24).map(|i| f64::from(i * 7 % 24) / 8.0 - 1.25).collect())
+}
+
+fn at(i: usize, j: usize, k: usize) -> usize {
+    (i * 3 + j) * 4 + k
+}
+
+#[test]
+fn views_move_the_right_elements() {
+    for axis in 0..3 {
+        let length = [1, 2, 2][axis];
+        check(
+            "slice",
+            &[cube()],
+            |args| args[0].slice(axis, 1, length).square(),
+            |arrays| {
+                let first = |of: usize| usize::from(of == axis);
+                let extent = |of: usize, whole: usize| if of == axis { length } else { whole };
+                let mut out = Vec::new();
+                for i in first(0)..first(0) + extent(0, 2) {
+                    for j in first(1)..first(1) + extent(1, 3) {
+                        for k in first(2)..first(2) + extent(2, 4) {
+                            out.push(arrays[0][at(i, j, k)].powi(2));
+                        }
+                    }
+                }
+                out
+            },
+        );
+        // A slice of the square put before the whole: the shapes differ along the axis alone.
+        let trace =
+            |args: &[Expr]| Expr::concatenate(&[args[0].square().slice(axis, 0, 1), args[0].clone()], axis);
+        check("concatenate", &[cube()], trace, |arrays| {
+            let mut extents = [2usize, 3, 4];
+            extents[axis] += 1;
+            let mut out = Vec::new();
+            for i in 0..extents[0] {
+                for j in 0..extents[1] {
+                    for k in 0..extents[2] {
+                        let mut index = [i, j, k];
+                        let from_square = index[axis] == 0;
+                        index[axis] = index[axis].saturating_sub(1);
+                        let x = arrays[0][at(index[0], index[1], index[2])];
+                        out.push(if from_square { x * x } else { x });
+                    }
+                }
+            }
+            out
+        });
+    }
+    let indices = [5, 0, 5, 23, 11];
+    check(
+        "gather",
+        &[cube()],
+        |args| args[0].gather(&indices).square(),
+        |arrays| indices.iter().map(|&i| arrays[0][i].powi(2)).collect(),
+    );
+    let column = (vec![3, 1], vec![0.5, -1.5, 2.0]);
+    check(
+        "broadcast",
+        &[column],
+        |args| args[0].broadcast(&[2, 3, 4]).square(),
+        |arrays| (0..24).map(|i| arrays[0][i / 4 % 3].powi(2)).collect(),
+    );
+    let scattered = (vec![2, 1, 4], (0..8).map(f64::from).collect());
+    check(
+        "broadcast in the middle",
+        &[scattered],
+        |args| args[0].broadcast(&[2, 3, 4]).exp(),
+        |arrays| (0..24).map(|i| arrays[0][i / 12 * 4 + i % 4].exp()).collect(),
+    );
+    let mask: Vec<bool> = (0..24).map(|i| i % 3 == 0).collect();
+    check(
+        "select",
+        &[cube(), cube()],
+        |args| args[0].square().select(&mask, &args[1].exp()),
+        |arrays| (0..24).map(|i| if mask[i] { arrays[0][i].powi(2) } else { arrays[1][i].exp() }).collect(),
+    );
+    check(
+        "reshape",
+        &[cube()],
+        |args| args[0].reshape(&[4, 6]).slice(1, 2, 1).square(),
+        |arrays| (0..4).map(|row| arrays[0][row * 6 + 2].powi(2)).collect(),
+    );
+}
+
+#[test]
+fn reductions_take_the_right_elements() {
+    for axis in 0..3 {
+        let extents = [2, 3, 4];
+        let reduced = |x: &[f64], start: f64, f: &dyn Fn(f64, f64) -> f64| {
+            let rest: Vec<usize> = (0..3).filter(|&of| of != axis).collect();
+            let mut out = Vec::new();
+            for a in 0..extents[rest[0]] {
+                for b in 0..extents[rest[1]] {
+                    let mut index = [0; 3];
+                    (index[rest[0]], index[rest[1]]) = (a, b);
+                    let along = (0..extents[axis]).map(|k| {
+                        index[axis] = k;
+                        x[at(index[0], index[1], index[2])]
+                    });
+                    out.push(along.fold(start, f));
+                }
+            }
+            out
+        };
+        check(
+            &format!("sum {axis}"),
+            &[cube()],
+            |args| args[0].square().sum(axis),
+            |arrays| reduced(arrays[0], 0.0, &|sum, x| sum + x * x),
+        );
+        check(
+            &format!("max {axis}"),
+            &[cube()],
+            |args| args[0].max(axis).square(),
+            |arrays| reduced(arrays[0], f64::NEG_INFINITY, &f64::max).into_iter().map(|x| x * x).collect(),
+        );
+    }
+    check(
+        "dot",
+        &[cube(), cube()],
+        |args| args[0].dot(&args[1].exp()),
+        |arrays| {
+            arrays[0]
+                .chunks(4)
+                .zip(arrays[1].chunks(4))
+                .map(|(x, y)| x.iter().zip(y).map(|(x, y)| x * y.exp()).sum())
+                .collect()
+        },
+    );
+    check(
+        "sum_all",
+        &[cube()],
+        |args| args[0].exp().sum_all(),
+        |arrays| vec![arrays[0].iter().map(|x| x.exp()).sum()],
+    );
+}
+
+#[test]
+fn rows_are_what_they_say() {
+    let rows = |plain: fn(&[f64]) -> Vec<f64>| {
+        move |arrays: &[&[f64]]| arrays[0].chunks(4).flat_map(plain).collect()
+    };
+    let softmax = |row: &[f64]| -> Vec<f64> {
+        let total: f64 = row.iter().map(|x| x.exp()).sum();
+        row.iter().map(|x| x.exp() / total).collect()
+    };
+    check(
+        "log_sum_exp",
+        &[cube()],
+        |args| args[0].log_sum_exp(),
+        rows(|row| vec![row.iter().map(|x| x.exp()).sum::<f64>().ln()]),
+    );
+    check("softmax", &[cube()], |args| args[0].softmax(), rows(softmax));
+    check(
+        "log_softmax",
+        &[cube()],
+        |args| args[0].log_softmax(),
+        rows(|row| {
+            let total: f64 = row.iter().map(|x| x.exp()).sum();
+            row.iter().map(|x| x - total.ln()).collect()
+        }),
+    );
+    check(
+        "normalize",
+        &[cube()],
+        |args| args[0].normalize(),
+        rows(|row| {
+            let norm = row.iter().map(|x| x * x).sum::<f64>().sqrt();
+            row.iter().map(|x| x / norm).collect()
+        }),
+    );
+    let classes = [0, 3, 1, 1, 2, 0];
+    check(
+        "cross_entropy",
+        &[cube()],
+        |args| args[0].cross_entropy(&classes),
+        |arrays| {
+            let row =
+                |(row, &class): (&[f64], &usize)| row.iter().map(|x| x.exp()).sum::<f64>().ln() - row[class];
+            arrays[0].chunks(4).zip(&classes).map(row).collect()
+        },
+    );
+    check(
+        "soft_cross_entropy",
+        &[cube(), cube()],
+        |args| args[0].soft_cross_entropy(&args[1].square()),
+        |arrays| {
+            let row = |(row, q): (&[f64], &[f64])| {
+                let total = row.iter().map(|x| x.exp()).sum::<f64>().ln();
+                row.iter().zip(q).map(|(x, q)| q * q * (total - x)).sum()
+            };
+            arrays[0].chunks(4).zip(arrays[1].chunks(4)).map(row).collect()
+        },
+    );
+    for (p, epsilon) in [(1.0, 0.0), (1.5, 0.0), (2.0, 0.0), (2.0, 0.25), (3.0, 0.5), (2.7, 0.0)] {
+        // Odd numerators: no coordinate is 0, where degrees below 2 have no second derivative.
+        let trace = |args: &[Expr]| (&args[0] + 0.0625).norm(Power::Finite(p), epsilon);
+        check(&format!("norm {p} {epsilon}"), &[cube()], trace, |arrays| {
+            let sum = |row: &[f64]| row.iter().map(|x| (x + 0.0625).abs().powf(p)).sum::<f64>();
+            arrays[0].chunks(4).map(|row| (sum(row) + epsilon).powf(1.0 / p)).collect()
+        });
+    }
+    check(
+        "norm inf",
+        &[cube()],
+        |args| args[0].norm(Power::Infinity, 0.0),
+        rows(|row| vec![row.iter().fold(0.0, |most: f64, x| most.max(x.abs()))]),
+    );
+}
+
+#[test]
+fn a_stopped_gradient_is_a_constant() {
+    let tracer = Tracer::new();
+    let x = tracer.input(0, &[3]);
+    let out = (&x * x.stop_gradient()).sum_all();
+    let gradients = gradient(&out, &out.constant(1.0), std::slice::from_ref(&x));
+    let inputs = [(vec![3], vec![2.0, -3.0, 0.5])];
+    assert_eq!(numbers(&tracer.graph(), &gradients, &inputs)[0], [2.0, -3.0, 0.5]);
+}
+
+/// At kinks the gradient is the whole interval.
+#[test]
+fn kinks_are_sets() {
+    let ends = |trace: &dyn Fn(&Expr) -> Expr, inputs: &[f64], element: usize| {
+        let tracer = Tracer::new();
+        let x = tracer.input(0, &[inputs.len()]);
+        let out = trace(&x).sum_all();
+        let gradients = gradient(&out, &out.constant(1.0), std::slice::from_ref(&x));
+        match &values(&tracer.graph(), &gradients, &[(vec![inputs.len()], inputs.to_vec())])[0][element] {
+            set @ Value::Set(_) => {
+                let (low, high) = set.ends(53);
+                [low, high].map(|ball| ball.ends(53).expect("a finite end").0.to_f64())
+            }
+            point => panic!("{point:?} is no set"),
+        }
+    };
+    assert_eq!(ends(&Expr::abs, &[0.0], 0), [-1.0, 1.0]);
+    assert_eq!(ends(&Expr::relu, &[0.0], 0), [0.0, 1.0]);
+    assert_eq!(ends(&|x| x.clamp(-1.0, 2.0), &[2.0], 0), [0.0, 1.0]);
+    assert_eq!(ends(&|x| x.clamp(-1.0, 2.0), &[-1.0], 0), [0.0, 1.0]);
+    assert_eq!(ends(&|x| x.max(0), &[3.0, 1.0, 3.0], 2), [0.0, 1.0]);
+    assert_eq!(ends(&|x| -x.norm(Power::Finite(2.0), 0.0), &[0.0, 0.0], 1), [-1.0, 1.0]);
+    assert_eq!(ends(&|x| x.norm(Power::Infinity, 0.0), &[3.0, -3.0], 1), [-1.0, 0.0]);
+    assert_eq!(ends(&|x| x.norm(Power::Finite(1.0), 0.0), &[3.0, 0.0], 1), [-1.0, 1.0]);
+}
+
+/// Rows with infinite entries.
+#[test]
+fn infinite_logits() {
+    let tracer = Tracer::new();
+    let x = tracer.input(0, &[3]);
+    let (sum, share) = (x.log_sum_exp(), x.softmax());
+    let inf = f64::NEG_INFINITY;
+    let run =
+        |row: [f64; 3]| values(&tracer.graph(), &[sum.clone(), share.clone()], &[(vec![3], row.to_vec())]);
+    let excluded = run([inf, 0.0, 0.0]);
+    assert_eq!(probe::number(&excluded[1][0]), 0);
+    assert_eq!(probe::number(&excluded[1][1]), 0.5);
+    let nothing = run([inf; 3]);
+    assert!(format!("{:?}", nothing[0][0]).contains("Infinite(true)"), "ln 0 is −∞");
+    assert!(format!("{:?}", nothing[1][0]).contains("Undefined"), "0/0 is undefined");
+}
