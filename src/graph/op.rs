@@ -227,6 +227,8 @@ pub(super) fn derivative(op: &Op, args: &[Expr], out: &Expr, g: &Expr, wanted: &
         Op::Sign | Op::TieShare | Op::ClampShare { .. } | Op::MaxShare { .. } => vec![None; args.len()],
         Op::Add => vec![Some(g.clone()), Some(g.clone())],
         Op::Sub => pick(&[&|| g.clone(), &|| -g]),
+        // x² has the derivative 2x, as it is written, not the sum of two products.
+        Op::Mul if args[0].id() == args[1].id() => vec![Some(g * (2.0 * &args[0])), None],
         Op::Mul => pick(&[&|| g * &args[1], &|| g * &args[0]]),
         Op::Div => pick(&[&|| g / &args[1], &|| -(g * (out / &args[1]))]),
         Op::Neg => one(&|_| -g),
