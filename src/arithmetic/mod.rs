@@ -3,8 +3,10 @@
 //! They know nothing of losses.
 
 pub mod ball;
+mod binary;
 pub mod elementary;
 pub mod evaluate;
+mod focal;
 mod monomial;
 pub mod radius;
 mod rows;

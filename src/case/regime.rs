@@ -8,6 +8,7 @@ mod draft;
 mod elementwise;
 mod numbers;
 mod params;
+mod probability;
 mod random;
 mod residual;
 mod rows;
@@ -168,6 +169,8 @@ enum Kind {
     Rows(rows::Roles),
     /// Scores against probabilities or signs.
     Elementwise(elementwise::Roles),
+    /// Probabilities against probabilities.
+    Probability(probability::Roles),
     /// Embeddings.
     Vectors(Vec<&'static str>),
     /// None of these: each input by its domain alone.
@@ -182,6 +185,8 @@ impl Kind {
             Kind::Rows(roles)
         } else if let Some(roles) = elementwise::roles(spec) {
             Kind::Elementwise(roles)
+        } else if let Some(roles) = probability::roles(spec) {
+            Kind::Probability(roles)
         } else if let Some(roles) = vectors::roles(spec) {
             Kind::Vectors(roles)
         } else {
@@ -258,6 +263,7 @@ fn drawn(
         Kind::Residual(roles) => residual::fill(&mut draft, roles),
         Kind::Rows(roles) => rows::fill(&mut draft, roles),
         Kind::Elementwise(roles) => elementwise::fill(&mut draft, roles),
+        Kind::Probability(roles) => probability::fill(&mut draft, roles),
         Kind::Vectors(names) => vectors::fill(&mut draft, &names),
         Kind::Other => {}
     }

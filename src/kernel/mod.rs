@@ -61,7 +61,9 @@ mod bce;
 mod builtin;
 mod cross_entropy;
 mod elementary;
+mod focal;
 mod mutants;
+mod probability;
 mod reduce;
 mod regression;
 mod storage;
@@ -73,7 +75,9 @@ mod wide;
 pub use bce::BceWithLogits;
 pub use builtin::Builtin;
 pub use cross_entropy::CrossEntropy;
+pub use focal::FocalSigmoid;
 pub use mutants::{About, Mutant, Variant, mutants};
+pub use probability::{Bce, Clamping};
 pub use reduce::Reducing;
 pub use regression::{Regression, Residual};
 pub use storage::Storage;
@@ -202,7 +206,8 @@ const BUILTIN_FORMATS: &[Format] = &[Format::F32, Format::F16, Format::Bf16];
 
 /// The claims of the kernel [`Builtin`].
 pub fn claims() -> impl Iterator<Item = &'static Claim> {
-    [regression::CLAIMS, cross_entropy::CLAIMS, bce::CLAIMS, triplet::CLAIMS].into_iter().flatten()
+    let binary = [bce::CLAIMS, probability::CLAIMS, focal::CLAIMS];
+    [regression::CLAIMS, cross_entropy::CLAIMS, triplet::CLAIMS].into_iter().chain(binary).flatten()
 }
 
 /// All kernels that come with the program: `builtin` first, then each mutant (`CE-01`) with its twin (`CE-01-twin`).

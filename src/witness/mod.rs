@@ -5,6 +5,7 @@
 //! says so. A new loss has one function in its family's file and one line in `WITNESSES`.
 
 mod amount;
+mod binary;
 mod classification;
 mod decimal;
 mod metric;
@@ -29,6 +30,8 @@ static WITNESSES: &[(&str, ClosedForm)] = &[
     ("mae", regression::mae),
     ("cross_entropy", classification::cross_entropy),
     ("bce_with_logits", classification::bce_with_logits),
+    ("bce", binary::bce),
+    ("focal_sigmoid", binary::focal_sigmoid),
     ("triplet_margin", metric::triplet_margin),
 ];
 

@@ -150,6 +150,11 @@ fn evaluate(model: &Model, node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) -
         Op::SoftplusGap => {
             map2(args, |z, w| model.sub(model.mul(w, model.softplus(z.neg())), model.softplus(z)))
         }
+        Op::Bce(clamp) => map2(args, |p, y| model.bce(p, y, *clamp)),
+        Op::BceGradient(clamp) => map2(args, |p, y| model.bce_gradient(p, y, *clamp)),
+        Op::Focal(form) => map2(args, |z, y| model.focal(z, y, *form)),
+        Op::FocalGradient(form) => map2(args, |z, y| model.focal_gradient(z, y, *form)),
+        Op::BceTargetGradient(clamp) => map1(x, |p| model.bce_target_gradient(p, *clamp)),
 
         Op::Select(mask) => {
             let chosen = mask.iter().zip(x.iter().zip(args[1]));
@@ -277,6 +282,8 @@ fn leaves_range(model: &Model, node: &Node, args: &[&[Ball]], value: &[Ball]) ->
             args[0].chunks(width).any(|row| row.iter().all(known) && beyond(power_sum(row, two)))
         }
         Op::Pow(p) if p.get() < 0.0 => value.iter().zip(args[0]).any(|(y, x)| beyond(y.m) && x.m != 0.0),
+        // Its poles are at 0 and 1.
+        Op::BceGradient(_) => value.iter().zip(args[0]).any(|(y, p)| beyond(y.m) && p.m > 0.0 && p.m < 1.0),
         Op::Add
         | Op::Sub
         | Op::Mul
