@@ -46,7 +46,7 @@ target/venv/done:
 
 # Containment of every ball operation, 10^7 of them; `make test` does 10^5.
 soundness: setup
-	LOSSPROOF_SOUNDNESS=10000000 cargo test --release --test ball_soundness -- --nocapture
+	LOSSPROOF_SOUNDNESS=10000000 cargo test --release --test ball_soundness --test tiers_agree -- --nocapture
 
 # Grades the released optax; large Python packages, so not part of `make test`.
 check-optax: setup-python target/optax/done
