@@ -258,7 +258,8 @@ fn sums(model: &Model, shape: &[usize], axis: usize, term: impl Fn(usize) -> Bal
 }
 
 /// Rule 11: whether the node's value leaves the compute format's range. Poles do not (a value there is infinite), nor do
-/// composite operations on the inside, but for the power sum of a norm, which most kernels compute as it stands.
+/// composite operations on the inside, but for what most kernels compute as it stands: the power sum of a norm, and
+/// log_softmax before a soft target multiplies it.
 fn leaves_range(model: &Model, node: &Node, args: &[&[Ball]], value: &[Ball]) -> bool {
     let threshold = model.compute.overflow_threshold();
     let beyond = |x: f64| x.is_finite() && x.abs() >= threshold || x.is_infinite();
@@ -275,6 +276,15 @@ fn leaves_range(model: &Model, node: &Node, args: &[&[Ball]], value: &[Ball]) ->
             let width = node_width(args, value, node);
             let two = crate::graph::Power::Finite(2.0);
             args[0].chunks(width).any(|row| row.iter().all(known) && beyond(power_sum(row, two)))
+        }
+        Op::LogSoftmax => value.iter().zip(args[0]).any(|(y, x)| beyond(y.m) && known(x)),
+        Op::SoftCrossEntropy => {
+            let width = args[0].len() / value.len().max(1);
+            let rows = args[0].chunks(width.max(1)).zip(args[1].chunks(width.max(1)));
+            rows.into_iter().any(|(row, q)| {
+                let top = row.iter().map(|x| x.m).fold(f64::NEG_INFINITY, f64::max);
+                row.iter().zip(q).any(|(x, q)| known(x) && !q.is_zero() && beyond(top - x.m))
+            })
         }
         Op::Pow(p) if p.get() < 0.0 => value.iter().zip(args[0]).any(|(y, x)| beyond(y.m) && x.m != 0.0),
         Op::Add
