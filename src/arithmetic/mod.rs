@@ -4,8 +4,10 @@
 
 pub mod ball;
 mod binary;
+mod cosine;
 pub mod elementary;
 pub mod evaluate;
+pub mod fast;
 mod focal;
 mod monomial;
 pub mod radius;

@@ -59,13 +59,17 @@
 
 mod bce;
 mod builtin;
+mod cosine;
 mod cross_entropy;
+mod cross_entropy_soft;
 mod elementary;
 mod focal;
 mod mutants;
+mod nll_loss;
 mod probability;
 mod reduce;
 mod regression;
+mod softmax;
 mod storage;
 #[cfg(test)]
 mod testing;
@@ -74,9 +78,12 @@ mod wide;
 
 pub use bce::BceWithLogits;
 pub use builtin::Builtin;
+pub use cosine::CosineEmbedding;
 pub use cross_entropy::CrossEntropy;
+pub use cross_entropy_soft::CrossEntropySoft;
 pub use focal::FocalSigmoid;
 pub use mutants::{About, Mutant, Variant, mutants};
+pub use nll_loss::NllLoss;
 pub use probability::{Bce, Clamping};
 pub use reduce::Reducing;
 pub use regression::{Regression, Residual};
@@ -206,8 +213,18 @@ const BUILTIN_FORMATS: &[Format] = &[Format::F32, Format::F16, Format::Bf16];
 
 /// The claims of the kernel [`Builtin`].
 pub fn claims() -> impl Iterator<Item = &'static Claim> {
-    let binary = [bce::CLAIMS, probability::CLAIMS, focal::CLAIMS];
-    [regression::CLAIMS, cross_entropy::CLAIMS, triplet::CLAIMS].into_iter().chain(binary).flatten()
+    let all = [
+        regression::CLAIMS,
+        cross_entropy::CLAIMS,
+        cross_entropy_soft::CLAIMS,
+        nll_loss::CLAIMS,
+        bce::CLAIMS,
+        probability::CLAIMS,
+        focal::CLAIMS,
+        triplet::CLAIMS,
+        cosine::CLAIMS,
+    ];
+    all.into_iter().flatten()
 }
 
 /// All kernels that come with the program: `builtin` first, then each mutant (`CE-01`) with its twin (`CE-01-twin`).

@@ -13,6 +13,7 @@ pub use spec::{
 
 mod binary;
 mod classification;
+mod cosine;
 mod metric;
 mod reduction;
 mod regression;
@@ -30,10 +31,13 @@ pub static LOSSES: &[&dyn LossEntry] = &[
     &Entry::<regression::Mse>::NEW,
     &Entry::<regression::Mae>::NEW,
     &Entry::<classification::CrossEntropy>::NEW,
+    &Entry::<classification::CrossEntropySoft>::NEW,
+    &Entry::<classification::NllLoss>::NEW,
     &Entry::<classification::BceWithLogits>::NEW,
     &Entry::<binary::Bce>::NEW,
     &Entry::<binary::FocalSigmoid>::NEW,
     &Entry::<metric::TripletMargin>::NEW,
+    &Entry::<cosine::CosineEmbedding>::NEW,
 ];
 
 /// The loss of that id.

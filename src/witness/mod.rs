@@ -7,6 +7,7 @@
 mod amount;
 mod binary;
 mod classification;
+mod cosine;
 mod decimal;
 mod metric;
 mod real;
@@ -29,10 +30,13 @@ static WITNESSES: &[(&str, ClosedForm)] = &[
     ("mse", regression::mse),
     ("mae", regression::mae),
     ("cross_entropy", classification::cross_entropy),
+    ("cross_entropy_soft", classification::cross_entropy_soft),
+    ("nll_loss", classification::nll_loss),
     ("bce_with_logits", classification::bce_with_logits),
     ("bce", binary::bce),
     ("focal_sigmoid", binary::focal_sigmoid),
     ("triplet_margin", metric::triplet_margin),
+    ("cosine_embedding", cosine::cosine_embedding),
 ];
 
 /// The decimal exponent of the error that an agreement allows, of a claim's scale: MODEL.md, rule 12.

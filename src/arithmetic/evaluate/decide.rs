@@ -119,6 +119,13 @@ impl Evaluation<'_> {
                 let zero = Parts::rational(rug::Rational::new());
                 (n <= MOST_TERMS).then(|| (0..n).try_fold(zero, |sum, k| sum.add(term(k)?)))?
             }
+            Op::ScatterAdd(indices) => {
+                let zero = Parts::rational(rug::Rational::new());
+                let mut sources = indices.iter().enumerate().filter(|&(_, &to)| to == element);
+                let term = |at| self.parts(node.args[0], at, choices);
+                (indices.len() <= MOST_TERMS)
+                    .then(|| sources.try_fold(zero, |sum, (at, _)| sum.add(term(at)?)))?
+            }
             Op::Neg => Some(part(0)?.neg()),
             Op::Add => part(0)?.add(part(1)?),
             Op::Sub => part(0)?.add(part(1)?.neg()),
@@ -149,6 +156,14 @@ impl Evaluation<'_> {
             }
             Op::Softmax | Op::CrossEntropyGradient(_) | Op::SoftCrossEntropyGradient => {
                 self.tied_softmax(id, element)
+            }
+            Op::Cosine { .. } | Op::CosineGradient { .. } => {
+                let key = ([node.args[0], node.args[1]], self.row_number(id, element));
+                let cosine = self.cosines.get(&key)?;
+                match node.op {
+                    Op::Cosine { .. } => cosine.value_parts(),
+                    _ => cosine.gradient_parts(&self.ball(id, 0, element), &self.ball(id, 1, element)),
+                }
             }
             Op::BceGradient(clamp) if !is_set(0) && !is_set(1) => {
                 let (p, y) = (self.ball(id, 0, element), self.ball(id, 1, element));

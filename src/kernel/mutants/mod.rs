@@ -5,7 +5,11 @@
 
 mod bce;
 mod binary;
+mod cosine;
 mod cross_entropy;
+mod distribution;
+mod focal;
+mod nll_loss;
 mod plain;
 mod regression;
 mod triplet;
@@ -127,7 +131,7 @@ impl Variant {
     }
 }
 
-static MUTANTS: [Mutant; 23] = [
+static MUTANTS: &[Mutant] = &[
     Mutant::new(&cross_entropy::CE_01),
     Mutant::new(&cross_entropy::CE_10),
     Mutant::new(&cross_entropy::CE_17),
@@ -148,14 +152,21 @@ static MUTANTS: [Mutant; 23] = [
     Mutant::new(&binary::BC_08),
     Mutant::new(&binary::BC_20),
     Mutant::new(&binary::BC_22),
+    Mutant::new(&focal::BC_23),
+    Mutant::new(&focal::BC_25),
+    Mutant::new(&focal::BC_27),
     Mutant::new(&triplet::DS_05),
     Mutant::new(&triplet::DS_06),
     Mutant::new(&triplet::DS_09),
+    Mutant::new(&cosine::DS_14),
+    Mutant::new(&nll_loss::RD_09),
+    Mutant::new(&distribution::KL_05),
+    Mutant::new(&distribution::KL_15),
 ];
 
 /// The known bugs that exist as kernels.
 pub fn mutants() -> &'static [Mutant] {
-    &MUTANTS
+    MUTANTS
 }
 
 /// A trigger: a checked case from these inputs, which asks for these gradients only.
