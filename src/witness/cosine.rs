@@ -100,3 +100,70 @@ impl Row {
         Row { loss: Amount::Number(loss), slopes: [by(&u, &v), by(&v, &u)] }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::*;
+    use super::*;
+    use crate::loss::Params;
+
+    fn pairs(x1: &[f64], x2: &[f64], target: &[f64], params: Params) -> Case {
+        let shape = [target.len(), x1.len() / target.len()];
+        let inputs = [
+            ("x1", floats(&shape, x1)),
+            ("x2", floats(&shape, x2)),
+            ("target", floats(&[target.len()], target)),
+        ];
+        case("cosine_embedding", params.with("reduction", "none"), inputs)
+    }
+
+    #[test]
+    fn angles_by_hand() {
+        // The cosine is 24/25, and the perpendicular part 7/25 long.
+        let case = pairs(&[3.0, 4.0, 3.0, 4.0], &[4.0, 3.0, 4.0, 3.0], &[1.0, -1.0], params());
+        assert_values(&case, "loss", &["0.04", "0.96"]);
+        // ∂c/∂x = (4 − 3·24/25, 3 − 4·24/25)/25 = (28, −21)/625.
+        assert_values(&case, "grad.x1", &["-0.0448", "0.0336", "0.0448", "-0.0336"]);
+        assert_values(&case, "grad.x2", &["0.0336", "-0.0448", "-0.0336", "0.0448"]);
+    }
+
+    #[test]
+    fn the_hinge_at_the_margin_is_a_set() {
+        let case = pairs(&[1.0, 1.0, 0.0], &[1.0, 0.0, 1.0], &[-1.0], params().with("margin", 0.5));
+        assert_claims(&case, "loss", &["0"]);
+        // ∂c/∂x = (1 − ½, −½, 1)/2.
+        assert_claims(&case, "grad.x1", &["[0, 0.25]", "[-0.25, 0]", "[0, 0.5]"]);
+    }
+
+    #[test]
+    fn zero_vectors() {
+        let (x, y) = ([0.0, 0.0, 3.0, 4.0], [1.0, 0.5, 3.0, 4.0]);
+        let case = pairs(&x, &y, &[1.0, 1.0], params());
+        assert_claims(&case, "grad.x1", &["undefined", "undefined", "0", "0"]);
+        let floored = pairs(&x, &y, &[1.0, 1.0], params().with("epsilon", 0.25));
+        // 0 over a half times √(1.25 + 0.25), and ∂c/∂x = y/(½·√1.5).
+        let claims = claims_of(&floored, "loss");
+        assert_eq!(claim_value(&claims[0]).to_f64(), 1.0);
+        let slope = claim_value(&claims_of(&floored, "grad.x1")[0]).to_f64();
+        assert!((slope + 2.0 / 1.5f64.sqrt()).abs() < 1e-15, "{slope}");
+    }
+
+    #[test]
+    fn gradients_are_the_differences_of_the_loss() {
+        let mut random = Random::new(32);
+        for round in 0..12 {
+            let (x, y) = (random.values(6, -2.0, 2.0), random.values(6, -2.0, 2.0));
+            let params = params().with("epsilon", [0.0, 0.25][round % 2]).with("margin", -1.0);
+            let case = pairs(&x, &y, &[1.0, -1.0], params);
+            assert_eq!(assert_differences(&with_random_upstream(case, &mut random)), 12);
+        }
+    }
+
+    #[test]
+    fn a_nan_takes_its_row_only() {
+        let case = pairs(&[f64::NAN, 4.0, 3.0, 4.0], &[4.0, 3.0, 3.0, 4.0], &[1.0, 1.0], params());
+        assert_claims(&case, "grad.x1", &["undefined", "undefined", "0", "0"]);
+        let case = pairs(&[3.0, 4.0], &[4.0, 3.0], &[f64::NAN], params());
+        assert_claims(&case, "loss", &["undefined"]);
+    }
+}
