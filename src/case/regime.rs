@@ -9,6 +9,7 @@ mod draft;
 mod elementwise;
 mod numbers;
 mod params;
+mod probability;
 mod random;
 mod residual;
 mod rows;
@@ -171,6 +172,8 @@ enum Kind {
     Distributions(distributions::Roles),
     /// Scores against probabilities or signs.
     Elementwise(elementwise::Roles),
+    /// Probabilities against probabilities.
+    Probability(probability::Roles),
     /// Embeddings.
     Vectors(Vec<&'static str>),
     /// None of these: each input by its domain alone.
@@ -187,6 +190,8 @@ impl Kind {
             Kind::Distributions(roles)
         } else if let Some(roles) = elementwise::roles(spec) {
             Kind::Elementwise(roles)
+        } else if let Some(roles) = probability::roles(spec) {
+            Kind::Probability(roles)
         } else if let Some(roles) = vectors::roles(spec) {
             Kind::Vectors(roles)
         } else {
@@ -264,6 +269,7 @@ fn drawn(
         Kind::Rows(roles) => rows::fill(&mut draft, roles),
         Kind::Distributions(roles) => distributions::fill(&mut draft, roles),
         Kind::Elementwise(roles) => elementwise::fill(&mut draft, roles),
+        Kind::Probability(roles) => probability::fill(&mut draft, roles),
         Kind::Vectors(names) => vectors::fill(&mut draft, &names),
         Kind::Other => {}
     }
