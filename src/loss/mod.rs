@@ -28,6 +28,8 @@ pub static LOSSES: &[&dyn LossEntry] = &[
     &Entry::<regression::Mse>::NEW,
     &Entry::<regression::Mae>::NEW,
     &Entry::<classification::CrossEntropy>::NEW,
+    &Entry::<classification::CrossEntropySoft>::NEW,
+    &Entry::<classification::NllLoss>::NEW,
     &Entry::<classification::BceWithLogits>::NEW,
     &Entry::<metric::TripletMargin>::NEW,
 ];

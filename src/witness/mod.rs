@@ -28,6 +28,8 @@ static WITNESSES: &[(&str, ClosedForm)] = &[
     ("mse", regression::mse),
     ("mae", regression::mae),
     ("cross_entropy", classification::cross_entropy),
+    ("cross_entropy_soft", classification::cross_entropy_soft),
+    ("nll_loss", classification::nll_loss),
     ("bce_with_logits", classification::bce_with_logits),
     ("triplet_margin", metric::triplet_margin),
 ];

@@ -5,6 +5,8 @@
 
 mod bce;
 mod cross_entropy;
+mod distribution;
+mod nll_loss;
 mod plain;
 mod regression;
 mod triplet;
@@ -126,7 +128,7 @@ impl Variant {
     }
 }
 
-static MUTANTS: [Mutant; 20] = [
+static MUTANTS: &[Mutant] = &[
     Mutant::new(&cross_entropy::CE_01),
     Mutant::new(&cross_entropy::CE_10),
     Mutant::new(&cross_entropy::CE_17),
@@ -147,11 +149,14 @@ static MUTANTS: [Mutant; 20] = [
     Mutant::new(&triplet::DS_05),
     Mutant::new(&triplet::DS_06),
     Mutant::new(&triplet::DS_09),
+    Mutant::new(&nll_loss::RD_09),
+    Mutant::new(&distribution::KL_05),
+    Mutant::new(&distribution::KL_15),
 ];
 
 /// The known bugs that exist as kernels.
 pub fn mutants() -> &'static [Mutant] {
-    &MUTANTS
+    MUTANTS
 }
 
 /// A trigger: a checked case from these inputs, which asks for these gradients only.
