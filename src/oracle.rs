@@ -44,8 +44,8 @@ pub fn prove(case: &Case) -> Result<Vec<OutputTruth>, CaseError> {
 pub fn verify(case: &Case, machine: &Machine) -> Result<Verified, CaseError> {
     let program = Program::of(case)?;
     let (outputs, _) = prove_program(&program, case);
-    let (tolerances, overflows_on_the_way) = working::tolerances(&program, case, machine);
-    Ok(Verified { outputs, tolerances, overflows_on_the_way })
+    let tolerances = working::tolerances(&program, case, machine, &outputs);
+    Ok(Verified { outputs, tolerances })
 }
 
 /// The truth of a traced case, with what it cost.
