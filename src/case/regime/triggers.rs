@@ -9,7 +9,6 @@ use crate::tensor::Tensor;
 /// One entry's trigger for one loss.
 pub(super) struct Trigger {
     /// The entry in KNOWN_BUGS.md.
-    #[cfg_attr(not(test), allow(dead_code))]
     pub id: &'static str,
     pub loss: &'static str,
     pub regime: Regime,
@@ -235,6 +234,21 @@ pub(super) fn cases(
 ) -> Vec<Case> {
     let fitting = TRIGGERS.iter().filter(|t| t.loss == entry.spec().id && t.regime == regime);
     fitting.filter_map(|trigger| (trigger.make)(Sketch::new(format, long)).case(entry, taken)).collect()
+}
+
+/// The same of every regime, with the entry and the regime of each.
+pub(super) fn flagged(
+    entry: &dyn LossEntry,
+    format: Format,
+    taken: &Taken,
+    long: usize,
+) -> Vec<(&'static str, Regime, Case)> {
+    let own = TRIGGERS.iter().filter(|trigger| trigger.loss == entry.spec().id);
+    let cases = own.filter_map(|trigger| {
+        let case = (trigger.make)(Sketch::new(format, long)).case(entry, taken)?;
+        Some((trigger.id, trigger.regime, case))
+    });
+    cases.collect()
 }
 
 /// What a trigger fixes. Parameters that it leaves open are the defaults, or what is pinned.
