@@ -76,6 +76,9 @@ fn functions_of_one_number() {
     elementwise("sigmoid", &ANY, Expr::sigmoid, |x| 1.0 / (1.0 + (-x).exp()));
     elementwise("log_sigmoid", &ANY, Expr::log_sigmoid, |x| -((-x).exp().ln_1p()));
     elementwise("log_cosh", &ANY, Expr::log_cosh, |x| x.cosh().ln());
+    let huber = |x: f64| if x.abs() < 2.0 { x * x / 2.0 } else { 2.0 * (x.abs() - 1.0) };
+    elementwise("huber", &ANY, |x| x.huber(2.0), huber);
+    elementwise("smooth_l1", &ANY, |x| x.smooth_l1(2.0), |x| huber(x) / 2.0);
     elementwise("expm1_minus", &ANY, Expr::expm1_minus, |x| x.exp_m1() - x);
     elementwise("neg", &ANY, |x| -x, |x| -x);
     elementwise("square", &ANY, Expr::square, |x| x * x);

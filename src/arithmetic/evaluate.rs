@@ -6,6 +6,7 @@ mod decide;
 
 use super::ball::{Ball, Place};
 use super::elementary as f;
+use super::huber::{huber, smooth_l1};
 use super::monomial::RowParts;
 use super::rows::{Exponentials, Maximum, RowNorm};
 use super::value::{Effort, Kink, Value, at_kink, extremum};
@@ -343,6 +344,8 @@ impl<'a> Evaluation<'a> {
             Op::LogSigmoid => unary(&|x| f::log_sigmoid(x, prec)),
             Op::LogCosh => unary(&|x| f::log_cosh(x, prec)),
             Op::Expm1Minus => unary(&|x| f::expm1_minus(x, prec)),
+            Op::Huber(delta) => unary(&|x| huber(x, delta.get(), prec)),
+            Op::SmoothL1(beta) => unary(&|x| smooth_l1(x, beta.get(), prec)),
             Op::Xlogy => Point(f::xlogy(&self.ball(id, 0, element), &self.ball(id, 1, element), prec)),
             Op::BceWithLogits | Op::BceWithLogitsWeighted | Op::SigmoidMinus | Op::SigmoidMinusWeighted => {
                 let (z, y) = (self.ball(id, 0, element), self.ball(id, 1, element));

@@ -324,6 +324,18 @@ impl Expr {
         self.like(Op::Expm1Minus)
     }
 
+    /// Huber's function: ½x² for |x| ≤ delta, delta·(|x| − ½·delta) beyond.
+    pub fn huber(&self, delta: f64) -> Expr {
+        assert!(delta > 0.0, "the quadratic part has an extent");
+        self.like(Op::Huber(Real::new(delta)))
+    }
+
+    /// Huber's function divided by its beta: x²/(2·beta) for |x| ≤ beta, |x| − ½·beta beyond.
+    pub fn smooth_l1(&self, beta: f64) -> Expr {
+        assert!(beta > 0.0, "the quadratic part has an extent");
+        self.like(Op::SmoothL1(Real::new(beta)))
+    }
+
     /// x·ln y, with 0·ln 0 = 0.
     pub fn xlogy(&self, y: &Expr) -> Expr {
         self.elementwise(Op::Xlogy, &[y])

@@ -72,6 +72,10 @@ pub enum Op {
     LogCosh,
     /// e^x − 1 − x.
     Expm1Minus,
+    /// ½x² for |x| ≤ δ, δ·(|x| − ½δ) beyond, for a known δ above 0.
+    Huber(Real),
+    /// x²/(2β) for |x| ≤ β, |x| − ½β beyond, for a known β above 0.
+    SmoothL1(Real),
     /// x · ln y, 0 where x = 0, also at y = 0.
     Xlogy,
     /// (1−y)·softplus(z) + y·softplus(−z) of (z, y): binary cross-entropy of logits.
@@ -184,7 +188,7 @@ impl Op {
         }
         match self {
             Op::Constant(x) => format!("{:?}", x.get()),
-            Op::Pow(p) => format!("{name}[{:?}]", p.get()),
+            Op::Pow(p) | Op::Huber(p) | Op::SmoothL1(p) => format!("{name}[{:?}]", p.get()),
             Op::Clamp { low, high } | Op::ClampShare { low, high } => {
                 format!("{name}[{:?}, {:?}]", low.get(), high.get())
             }
@@ -258,6 +262,9 @@ pub(super) fn derivative(op: &Op, args: &[Expr], out: &Expr, g: &Expr, wanted: &
         Op::LogSigmoid => one(&|x| g * (-x).sigmoid()),
         Op::LogCosh => one(&|x| g * x.tanh()),
         Op::Expm1Minus => one(&|x| g * x.expm1()),
+        Op::Huber(delta) => one(&|x| g * x.clamp(-delta.get(), delta.get())),
+        // Cut before it is divided: the quotient stays within ±1, however large x is.
+        Op::SmoothL1(beta) => one(&|x| g * (x.clamp(-beta.get(), beta.get()) / beta.get())),
         Op::Xlogy => pick(&[&|| g * args[1].ln(), &|| g * (&args[0] / &args[1])]),
         Op::BceWithLogits => pick(&[&|| g * args[0].sigmoid_minus(&args[1]), &|| -(g * &args[0])]),
         Op::SigmoidMinus => pick(&[&|| g * (args[0].sigmoid() * (-&args[0]).sigmoid()), &|| -g]),

@@ -69,8 +69,14 @@ fn run<S: Storage>(case: &Case, norm: &triplet::Norm) -> Result<Tensors, KernelE
     let params = &case.params;
     let reducing = Reducing::from_params(params);
     let gradients: Vec<(&str, Option<Vec<S>>)> = match case.loss.as_str() {
-        "mse" | "mae" => {
-            let residual = if case.loss == "mse" { Residual::Squared } else { Residual::Absolute };
+        "mse" | "mae" | "huber" | "smooth_l1" | "log_cosh" => {
+            let residual = match case.loss.as_str() {
+                "mse" => Residual::Squared,
+                "mae" => Residual::Absolute,
+                "log_cosh" => Residual::LogCosh,
+                "huber" => Residual::Huber { delta: params.number("delta").unwrap_or(1.0) },
+                _ => Residual::SmoothL1 { beta: params.number("beta").unwrap_or(1.0) },
+            };
             let (mut by_prediction, mut by_target) = (room("prediction"), room("target"));
             let kernel = Regression {
                 residual,

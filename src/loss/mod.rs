@@ -27,6 +27,9 @@ use std::collections::{BTreeMap, HashMap};
 pub static LOSSES: &[&dyn LossEntry] = &[
     &Entry::<regression::Mse>::NEW,
     &Entry::<regression::Mae>::NEW,
+    &Entry::<regression::Huber>::NEW,
+    &Entry::<regression::SmoothL1>::NEW,
+    &Entry::<regression::LogCosh>::NEW,
     &Entry::<classification::CrossEntropy>::NEW,
     &Entry::<classification::BceWithLogits>::NEW,
     &Entry::<metric::TripletMargin>::NEW,

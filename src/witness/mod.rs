@@ -27,6 +27,9 @@ type ClosedForm = fn(&Case) -> Result<Derivation, Skip>;
 static WITNESSES: &[(&str, ClosedForm)] = &[
     ("mse", regression::mse),
     ("mae", regression::mae),
+    ("huber", regression::huber),
+    ("smooth_l1", regression::smooth_l1),
+    ("log_cosh", regression::log_cosh),
     ("cross_entropy", classification::cross_entropy),
     ("bce_with_logits", classification::bce_with_logits),
     ("triplet_margin", metric::triplet_margin),

@@ -23,6 +23,11 @@ fn common(source: &mut Source, format: Format, rows: usize) -> Draft {
 fn regression(source: &mut Source, loss: &str, format: Format, sort: Sort) -> Case {
     let n = source.below(5);
     let draft = common(source, format, n).param("mean_over", source.pick(&["count", "weight"]));
+    let draft = match loss {
+        "huber" => draft.param("delta", source.pick(&[1.0, 0.5, 0.1, 3.0, 1e-20])),
+        "smooth_l1" => draft.param("beta", source.pick(&[1.0, 0.0, 0.1, 3.0, 1e20])),
+        _ => draft,
+    };
     let (prediction, mut target) = (source.floats(format, sort, n), source.floats(format, sort, n));
     if source.chance(3) && n > 0 {
         target[0] = prediction[0];
@@ -123,9 +128,12 @@ fn numbered(seed: u64) -> Case {
     let mut source = Source(seed.wrapping_mul(0x2545f4914f6cdd1d));
     let source = &mut source;
     let (format, sort) = (source.pick(&Format::ALL), source.pick(&SORTS));
-    match source.below(6) {
+    match source.below(9) {
         0 => regression(source, "mse", format, sort),
         1 => regression(source, "mae", format, sort),
+        6 => regression(source, "huber", format, sort),
+        7 => regression(source, "smooth_l1", format, sort),
+        8 => regression(source, "log_cosh", format, sort),
         2 | 3 => cross_entropy(source, format, sort),
         4 => bce_with_logits(source, format, sort),
         _ => triplet_margin(source, format, sort),

@@ -142,6 +142,8 @@ fn evaluate(model: &Model, node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) -
         Op::LogSigmoid => map1(x, |x| model.log_sigmoid(x)),
         Op::LogCosh => map1(x, |x| model.log_cosh(x)),
         Op::Expm1Minus => map1(x, |x| model.expm1_minus(x)),
+        Op::Huber(delta) => map1(x, |x| model.huber(x, delta.get())),
+        Op::SmoothL1(beta) => map1(x, |x| model.smooth_l1(x, beta.get())),
         Op::Xlogy => map2(args, |x, y| model.xlogy(x, y)),
         Op::BceWithLogits => map2(args, |z, y| model.bce_with_logits(z, y)),
         Op::SigmoidMinus => map2(args, |z, y| model.sigmoid_minus(z, y)),
@@ -276,6 +278,7 @@ fn leaves_range(model: &Model, node: &Node, args: &[&[Ball]], value: &[Ball]) ->
             let two = crate::graph::Power::Finite(2.0);
             args[0].chunks(width).any(|row| row.iter().all(known) && beyond(power_sum(row, two)))
         }
+        Op::SmoothL1(beta) => args[0].iter().any(|&x| model.smooth_l1_leaves_range(x, beta.get())),
         Op::Pow(p) if p.get() < 0.0 => value.iter().zip(args[0]).any(|(y, x)| beyond(y.m) && x.m != 0.0),
         Op::Add
         | Op::Sub
@@ -284,6 +287,7 @@ fn leaves_range(model: &Model, node: &Node, args: &[&[Ball]], value: &[Ball]) ->
         | Op::Exp
         | Op::Expm1
         | Op::Expm1Minus
+        | Op::Huber(_)
         | Op::Pow(_)
         | Op::BceWithLogitsWeighted
         | Op::SigmoidMinusWeighted

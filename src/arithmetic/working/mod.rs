@@ -6,6 +6,7 @@
 
 mod ball;
 mod eval;
+mod huber;
 mod model;
 mod norm;
 mod softmax;

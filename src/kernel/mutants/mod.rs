@@ -5,8 +5,10 @@
 
 mod bce;
 mod cross_entropy;
+mod log_cosh;
 mod plain;
 mod regression;
+mod smooth_l1;
 mod triplet;
 
 use super::{Kernel, KernelError, Support};
@@ -126,7 +128,7 @@ impl Variant {
     }
 }
 
-static MUTANTS: [Mutant; 20] = [
+static MUTANTS: [Mutant; 24] = [
     Mutant::new(&cross_entropy::CE_01),
     Mutant::new(&cross_entropy::CE_10),
     Mutant::new(&cross_entropy::CE_17),
@@ -139,6 +141,10 @@ static MUTANTS: [Mutant; 20] = [
     Mutant::new(&regression::RD_07),
     Mutant::new(&regression::RD_14),
     Mutant::new(&regression::RD_15),
+    Mutant::new(&smooth_l1::RG_02),
+    Mutant::new(&smooth_l1::RG_03),
+    Mutant::new(&log_cosh::KERAS_8524),
+    Mutant::new(&log_cosh::TORCHMETRICS_3490),
     Mutant::new(&bce::BC_02),
     Mutant::new(&bce::BC_04),
     Mutant::new(&bce::BC_11),

@@ -8,7 +8,7 @@ use crate::format::Format;
 use crate::judge::Fault;
 use crate::loss::Default;
 
-fn residuals(case: &Case) -> Vec<f32> {
+pub(super) fn residuals(case: &Case) -> Vec<f32> {
     floats(case, "prediction").iter().zip(floats(case, "target")).map(|(x, y)| x - y).collect()
 }
 

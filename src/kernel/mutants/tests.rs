@@ -3,6 +3,7 @@
 use super::super::testing::{Random, floats};
 use super::super::{Builtin, Kernel};
 use super::*;
+use crate::loss::Domain;
 use crate::tensor::Tensor;
 
 /// The largest difference of two answers, in ulps of the format at the second's largest value, 1 at least: plain kernels
@@ -110,6 +111,7 @@ fn random_case(support: &Support, format: Format, random: &mut Random) -> Case {
                 let class = |&x: &f64| if x < width as f64 { x as i64 } else { -100 };
                 Tensor::i64(&[n], classes.floats().iter().map(class).collect())
             }
+            _ if input.domain == Domain::NonNegative => draw(&shape, 0.0, 3.0),
             _ => draw(&shape, -scale, scale),
         };
         inputs.insert(input.name.to_owned(), tensor);
