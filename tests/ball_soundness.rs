@@ -240,6 +240,19 @@ fn powers_and_roots_hold_their_values() {
     run(8, powers);
 }
 
+/// ln 2π lies in its ball at every precision, and the ball is never a point.
+#[test]
+fn ln_two_pi_is_in_its_ball() {
+    let truth = Truth::of(|round| {
+        let pi = rounded(round, Constant::Pi);
+        rounded(round, rounded(round, &pi * 2u32).ln_ref())
+    });
+    for prec in 2..600 {
+        let ball = f::ln_two_pi(prec);
+        assert!(!ball.is_exact() && truth.outside(&ball).is_none(), "{prec}: {ball:?}");
+    }
+}
+
 type Binary = (&'static str, fn(&Ball, &Ball, u32) -> Ball);
 
 const BINARY: [Binary; 8] = [

@@ -166,6 +166,25 @@ fn bce_with_logits() {
 }
 
 #[test]
+fn hinge_is_flat_away_from_its_kink() {
+    let sign = Tensor::float(Format::F64, &[3], vec![1.0, -1.0, 1.0]);
+    let second = second_order("hinge", &[], vec![("score", floats(&[3], 1)), ("target", sign)]);
+    for answer in values(&second.graph, &second.rows, &second.inputs).concat() {
+        assert_eq!(number(&answer), 0);
+    }
+}
+
+#[test]
+fn gaussian_nll() {
+    let variance = || ("variance", Tensor::float(Format::F64, &[3], vec![0.5, 2.0, 1.25]));
+    let inputs = || vec![("mean", floats(&[3], 5)), ("target", floats(&[3], 6)), variance()];
+    check("gaussian_nll", &[], inputs());
+    check("gaussian_nll", &[("full", true.into()), ("reduction", text("sum"))], inputs());
+    let cut = [("variance_floor", 1.0.into()), ("floor_gradient", text("cut"))];
+    check("gaussian_nll", &cut, inputs());
+}
+
+#[test]
 fn triplet_margin() {
     for p in [1.0, 1.5, 2.0, 3.0, 2.25, f64::INFINITY] {
         let placements = if p.is_finite() { &["difference", "root"][..] } else { &["difference"] };

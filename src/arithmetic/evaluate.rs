@@ -181,7 +181,7 @@ impl<'a> Evaluation<'a> {
             let node = &nodes[id];
             match &node.op {
                 Op::Select(mask) => id = node.args[usize::from(!mask[element])],
-                Op::Reshape | Op::StopGradient => id = node.args[0],
+                Op::Reshape | Op::StopGradient | Op::GradientTo => id = node.args[0],
                 Op::Gather(indices) => (id, element) = (node.args[0], indices[element]),
                 Op::Broadcast => {
                     id = node.args[0];
@@ -259,6 +259,7 @@ impl<'a> Evaluation<'a> {
         match &node.op {
             Op::Input(slot) => Point(Ball::from_f64(self.program.values(self.case, *slot)[element])),
             Op::Constant(x) => Point(Ball::from_f64(x.get())),
+            Op::LnTwoPi => Point(f::ln_two_pi(prec)),
             Op::Add => {
                 let sum = self.arg(id, 0, element).add(self.arg(id, 1, element), prec, here);
                 self.settled_zero(sum, id, element, false)
@@ -437,7 +438,8 @@ impl<'a> Evaluation<'a> {
             | Op::Slice { .. }
             | Op::Concatenate { .. }
             | Op::Gather(_)
-            | Op::StopGradient => unreachable!("views are followed"),
+            | Op::StopGradient
+            | Op::GradientTo => unreachable!("views are followed"),
         }
     }
 

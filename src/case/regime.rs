@@ -11,6 +11,7 @@ mod params;
 mod random;
 mod residual;
 mod rows;
+mod spread;
 mod triggers;
 mod upstream;
 mod vectors;

@@ -220,6 +220,11 @@ impl Expr {
         self.push(Op::Constant(Real::new(value)), Vec::new(), Vec::new())
     }
 
+    /// The scalar ln 2π.
+    pub fn ln_two_pi(&self) -> Expr {
+        self.push(Op::LnTwoPi, Vec::new(), Vec::new())
+    }
+
     /// An array with this exact value everywhere.
     pub fn constant_full(&self, shape: &[usize], value: f64) -> Expr {
         self.constant(value).broadcast(shape)
@@ -435,6 +440,11 @@ impl Expr {
     /// The same value, which the gradient does not pass.
     pub fn stop_gradient(&self) -> Expr {
         self.like(Op::StopGradient)
+    }
+
+    /// The same value, whose gradient passes straight through to `other` in its place.
+    pub fn with_gradient_of(&self, other: &Expr) -> Expr {
+        self.elementwise(Op::GradientTo, &[other])
     }
 
     fn reduced(&self, axis: usize) -> Vec<usize> {

@@ -22,6 +22,8 @@ pub enum Op {
     Input(usize),
     /// One exact number everywhere.
     Constant(Real),
+    /// ln 2π, which no format holds.
+    LnTwoPi,
 
     // Elementwise.
     /// a + b.
@@ -104,6 +106,8 @@ pub enum Op {
     Gather(Arc<[usize]>),
     /// The argument, without a derivative.
     StopGradient,
+    /// The first argument; its derivative goes to the second one, unchanged.
+    GradientTo,
 
     // Reductions along an axis.
     /// Element `indices[i]` of the result is the sum of the elements i of the argument, both flat.
@@ -172,6 +176,7 @@ impl Op {
                 | Op::Concatenate { .. }
                 | Op::Gather(_)
                 | Op::StopGradient
+                | Op::GradientTo
         )
     }
 
@@ -227,7 +232,8 @@ pub(super) fn derivative(op: &Op, args: &[Expr], out: &Expr, g: &Expr, wanted: &
         contributions.iter().zip(wanted).map(|(f, &wanted)| wanted.then(f)).collect()
     };
     match op {
-        Op::Input(_) | Op::Constant(_) | Op::StopGradient => vec![None; args.len()],
+        Op::Input(_) | Op::Constant(_) | Op::LnTwoPi | Op::StopGradient => vec![None; args.len()],
+        Op::GradientTo => vec![None, Some(g.clone())],
         Op::Sign | Op::TieShare | Op::ClampShare { .. } | Op::MaxShare { .. } => vec![None; args.len()],
         Op::Add => vec![Some(g.clone()), Some(g.clone())],
         Op::Sub => pick(&[&|| g.clone(), &|| -g]),

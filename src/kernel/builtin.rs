@@ -2,8 +2,8 @@
 
 use super::storage::Storage;
 use super::{
-    BUILTIN_FORMATS, BceWithLogits, CrossEntropy, Kernel, KernelError, NormParams, Reducing, Regression,
-    Residual, Support, TripletGradients, TripletMargin, triplet,
+    BUILTIN_FORMATS, BceWithLogits, CrossEntropy, GaussianGradients, GaussianNll, Hinge, Kernel, KernelError,
+    NormParams, Reducing, Regression, Residual, Support, TripletGradients, TripletMargin, triplet,
 };
 use crate::case::{Case, LOSS, Tensors, gradient_name};
 use crate::format::Format;
@@ -118,6 +118,34 @@ fn run<S: Storage>(case: &Case, norm: &triplet::Norm) -> Result<Tensors, KernelE
             };
             kernel.run(&mut loss, by_logits.as_deref_mut(), by_target.as_deref_mut());
             vec![("logits", by_logits), ("target", by_target)]
+        }
+        "hinge" => {
+            let mut by_score = room("score");
+            let kernel =
+                Hinge { score: &input("score"), target: &input("target"), upstream: &upstream, reducing };
+            kernel.run(&mut loss, by_score.as_deref_mut());
+            vec![("score", by_score)]
+        }
+        "gaussian_nll" => {
+            let mut by = ["mean", "target", "variance"].map(room);
+            let [mean, target, variance] = &mut by;
+            let kernel = GaussianNll {
+                mean: &input("mean"),
+                target: &input("target"),
+                variance: &input("variance"),
+                upstream: &upstream,
+                full: params.flag("full"),
+                variance_floor: params.number("variance_floor"),
+                cut: params.text("floor_gradient") == "cut",
+                reducing,
+            };
+            let out = GaussianGradients {
+                mean: mean.as_deref_mut(),
+                target: target.as_deref_mut(),
+                variance: variance.as_deref_mut(),
+            };
+            kernel.run(&mut loss, out);
+            ["mean", "target", "variance"].into_iter().zip(by).collect()
         }
         "triplet_margin" => {
             let mut by = ["anchor", "positive", "negative"].map(room);

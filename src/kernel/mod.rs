@@ -61,6 +61,8 @@ mod bce;
 mod builtin;
 mod cross_entropy;
 mod elementary;
+mod gaussian;
+mod hinge;
 mod mutants;
 mod reduce;
 mod regression;
@@ -73,6 +75,8 @@ mod wide;
 pub use bce::BceWithLogits;
 pub use builtin::Builtin;
 pub use cross_entropy::CrossEntropy;
+pub use gaussian::{GaussianGradients, GaussianNll};
+pub use hinge::Hinge;
 pub use mutants::{About, Mutant, Variant, mutants};
 pub use reduce::Reducing;
 pub use regression::{Regression, Residual};
@@ -202,7 +206,15 @@ const BUILTIN_FORMATS: &[Format] = &[Format::F32, Format::F16, Format::Bf16];
 
 /// The claims of the kernel [`Builtin`].
 pub fn claims() -> impl Iterator<Item = &'static Claim> {
-    [regression::CLAIMS, cross_entropy::CLAIMS, bce::CLAIMS, triplet::CLAIMS].into_iter().flatten()
+    let beside = [
+        regression::CLAIMS,
+        cross_entropy::CLAIMS,
+        bce::CLAIMS,
+        triplet::CLAIMS,
+        hinge::CLAIMS,
+        gaussian::CLAIMS,
+    ];
+    beside.into_iter().flatten()
 }
 
 /// All kernels that come with the program: `builtin` first, then each mutant (`CE-01`) with its twin (`CE-01-twin`).

@@ -12,6 +12,8 @@ pub use spec::{
 };
 
 mod classification;
+mod density;
+mod hinge;
 mod metric;
 mod reduction;
 mod regression;
@@ -30,8 +32,10 @@ pub static LOSSES: &[&dyn LossEntry] = &[
     &Entry::<regression::Huber>::NEW,
     &Entry::<regression::SmoothL1>::NEW,
     &Entry::<regression::LogCosh>::NEW,
+    &Entry::<density::GaussianNll>::NEW,
     &Entry::<classification::CrossEntropy>::NEW,
     &Entry::<classification::BceWithLogits>::NEW,
+    &Entry::<hinge::Hinge>::NEW,
     &Entry::<metric::TripletMargin>::NEW,
 ];
 

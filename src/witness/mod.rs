@@ -7,6 +7,8 @@
 mod amount;
 mod classification;
 mod decimal;
+mod density;
+mod hinge;
 mod metric;
 mod real;
 mod reduction;
@@ -30,8 +32,10 @@ static WITNESSES: &[(&str, ClosedForm)] = &[
     ("huber", regression::huber),
     ("smooth_l1", regression::smooth_l1),
     ("log_cosh", regression::log_cosh),
+    ("gaussian_nll", density::gaussian_nll),
     ("cross_entropy", classification::cross_entropy),
     ("bce_with_logits", classification::bce_with_logits),
+    ("hinge", hinge::hinge),
     ("triplet_margin", metric::triplet_margin),
 ];
 

@@ -1,4 +1,4 @@
-//! mse, mae, huber, smooth_l1 and triplet (p = 1 and p = ∞) against closed forms in exact rationals, kinks as intervals, every bit of the
+//! mse, mae, huber, smooth_l1, hinge and triplet (p = 1 and p = ∞) against closed forms in exact rationals, kinks as intervals, every bit of the
 //! canonical truth compared.
 
 use crate::exact::rounded_to_odd;
@@ -140,6 +140,32 @@ fn mae_is_exact_and_a_set_at_its_kink() {
 fn huber_and_smooth_l1_are_exact() {
     (0..400).for_each(|seed| pointwise(seed, "huber"));
     (0..400).for_each(|seed| pointwise(seed, "smooth_l1"));
+}
+
+fn hinge(seed: u64) {
+    let source = &mut Source(seed);
+    let (format, sort) = (source.pick(&Format::ALL), source.pick(&[Sort::Typical, Sort::Tied, Sort::Mixed]));
+    let n = 1 + source.below(4);
+    let score = source.floats(format, sort, n);
+    let target: Vec<f64> = (0..n).map(|_| source.pick(&[-1.0, 1.0])).collect();
+    let case = Draft::new(format)
+        .param("reduction", source.pick(&["none", "sum", "mean"]))
+        .upstream(&source.floats(format, Sort::Tied, n))
+        .floats("score", &[n], &score)
+        .floats("target", &[n], &target)
+        .case("hinge");
+    let gaps: Vec<Rational> =
+        score.iter().zip(&target).map(|(&x, &y)| 1 - rational(x) * rational(y)).collect();
+    let terms = gaps.iter().map(|gap| gap.clone().max(Rational::new())).collect();
+    let (value, factors) = reduced(&case, terms, Rational::from(n));
+    let gradient =
+        (0..n).map(|i| mul(&point(factors[i].clone() * -rational(target[i])), &kink(&gaps[i], 0, 1)));
+    compare(&case, &[value, gradient.collect()]);
+}
+
+#[test]
+fn hinge_is_exact_and_a_set_at_its_margin() {
+    (0..400).for_each(hinge);
 }
 
 /// A distance with p = 1 or ∞, and its derivative by each coordinate of the difference.

@@ -59,7 +59,7 @@ impl Run {
                         vec![Ball::ONE; values.len()].into()
                     }
                 }
-                (_, Op::Reshape | Op::StopGradient) => run.values[node.args[0]].clone(),
+                (_, Op::Reshape | Op::StopGradient | Op::GradientTo) => run.values[node.args[0]].clone(),
                 _ => {
                     let args: Vec<&[Ball]> = node.args.iter().map(|&arg| &run.values[arg][..]).collect();
                     let shapes: Vec<&[usize]> = node.args.iter().map(|&arg| &nodes[arg].shape[..]).collect();
@@ -115,7 +115,8 @@ fn map3(args: &[&[Ball]], f: impl Fn(Ball, Ball, Ball) -> Ball) -> Vec<Ball> {
 fn evaluate(model: &Model, node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) -> Vec<Ball> {
     let x = args.first().copied().unwrap_or(&[]);
     match &node.op {
-        Op::Input(_) | Op::Reshape | Op::StopGradient => x.to_vec(),
+        Op::Input(_) | Op::Reshape | Op::StopGradient | Op::GradientTo => x.to_vec(),
+        Op::LnTwoPi => vec![model.ln_two_pi(); node.len()],
         Op::Constant(c) => vec![model.constant(c.get()); node.len()],
 
         Op::Add => map2(args, |a, b| model.add(a, b)),

@@ -1,8 +1,8 @@
 //! Predictions against targets, element by element: what matters is their difference.
 
-use super::Regime;
 use super::draft::{Draft, Weights};
 use super::numbers::{SWEEPS, underflow_sweep};
+use super::{Regime, spread};
 use crate::format::power_of_two_f64;
 use crate::loss::{Domain, Spec};
 
@@ -31,7 +31,12 @@ pub(super) fn fill(draft: &mut Draft<'_>, [prediction, target]: [&'static str; 2
         draft.weights = if k.is_multiple_of(2) { Weights::Small } else { Weights::Large };
     }
     let shared = draft.numbers.normal(2.0);
-    let pairs: Vec<(f64, f64)> = (0..count).map(|i| pair(draft, k, i, shared)).collect();
+    let mut pairs: Vec<(f64, f64)> = (0..count).map(|i| pair(draft, k, i, shared)).collect();
+    if let Some(name) = spread::role(draft.spec) {
+        let spreads =
+            pairs.iter_mut().enumerate().map(|(i, pair)| spread::beside(draft, k, i, pair)).collect();
+        draft.put(name, &shape, spreads);
+    }
     let (predictions, targets) = pairs.into_iter().unzip();
     draft.put(prediction, &shape, predictions);
     draft.put(target, &shape, targets);

@@ -66,7 +66,7 @@ fn regression_is_faithful() {
     for round in 0..300 {
         let format = BUILTIN_FORMATS[round % 3];
         let shape = [1 + random.below(4), 1 + random.below(5)];
-        let loss = ["mse", "mae", "huber", "smooth_l1"][random.below(4)];
+        let loss = ["mse", "mae", "huber", "smooth_l1", "log_cosh"][random.below(5)];
         let over = ["count", "weight"][random.below(2)];
         let mut params =
             Params::default().with("reduction", REDUCTIONS[random.below(3)]).with("mean_over", over);
@@ -90,6 +90,7 @@ fn regression_is_faithful() {
             "mse" => r * r,
             "mae" => r.abs(),
             "huber" => huber(r),
+            "log_cosh" => r.abs() + (-2.0 * r.abs()).exp().ln_1p() - std::f64::consts::LN_2,
             _ => huber(r) / threshold,
         };
         let slope = |r: f64| match loss {
@@ -102,6 +103,7 @@ fn regression_is_faithful() {
                 }
             }
             "huber" => r.clamp(-threshold, threshold),
+            "log_cosh" => r.tanh(),
             _ => r.clamp(-threshold, threshold) / threshold,
         };
         let terms: Vec<f64> = residual.iter().zip(w.floats()).map(|(&r, w)| w * term(r)).collect();
@@ -311,4 +313,5 @@ fn triplet_agrees_with_f64() {
     }
 }
 
+mod gaussian;
 mod special_cases;

@@ -5,6 +5,7 @@
 
 mod bce;
 mod cross_entropy;
+mod gaussian;
 mod log_cosh;
 mod plain;
 mod regression;
@@ -128,7 +129,7 @@ impl Variant {
     }
 }
 
-static MUTANTS: [Mutant; 24] = [
+static MUTANTS: [Mutant; 25] = [
     Mutant::new(&cross_entropy::CE_01),
     Mutant::new(&cross_entropy::CE_10),
     Mutant::new(&cross_entropy::CE_17),
@@ -139,7 +140,8 @@ static MUTANTS: [Mutant; 24] = [
     Mutant::new(&cross_entropy::RD_04),
     Mutant::new(&cross_entropy::RD_12),
     Mutant::new(&regression::RD_07),
-    Mutant::new(&regression::RD_14),
+    Mutant::new(&gaussian::RD_14),
+    Mutant::new(&gaussian::PYTORCH_190058),
     Mutant::new(&regression::RD_15),
     Mutant::new(&smooth_l1::RG_02),
     Mutant::new(&smooth_l1::RG_03),

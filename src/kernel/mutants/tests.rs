@@ -111,6 +111,7 @@ fn random_case(support: &Support, format: Format, random: &mut Random) -> Case {
                 let class = |&x: &f64| if x < width as f64 { x as i64 } else { -100 };
                 Tensor::i64(&[n], classes.floats().iter().map(class).collect())
             }
+            (_, "variance") => draw(&shape, 0.1, 3.0),
             _ if input.domain == Domain::NonNegative => draw(&shape, 0.0, 3.0),
             _ => draw(&shape, -scale, scale),
         };
