@@ -547,12 +547,12 @@ fn softplus_gap(z: &Ball, w: &Ball, prec: u32) -> Ball {
 }
 
 /// Element k of a row of n elements, `stride` apart.
-fn row_element(row: usize, k: usize, n: usize, stride: usize) -> usize {
+pub(super) fn row_element(row: usize, k: usize, n: usize, stride: usize) -> usize {
     row / stride * n * stride + k * stride + row % stride
 }
 
 /// The element of an array of shape `from` that is repeated at an element of shape `to`.
-fn broadcast_source(from: &[usize], to: &[usize], mut element: usize) -> usize {
+pub(super) fn broadcast_source(from: &[usize], to: &[usize], mut element: usize) -> usize {
     let (mut source, mut stride) = (0, 1);
     for (k, &extent) in to.iter().enumerate().rev() {
         let index = element % extent;

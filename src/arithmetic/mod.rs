@@ -5,6 +5,7 @@
 pub mod ball;
 pub mod elementary;
 pub mod evaluate;
+pub mod fast;
 pub mod huber;
 mod monomial;
 pub mod radius;

@@ -4,6 +4,7 @@
 //! names of its parameters say which values are worth a case. No generator knows a loss by its id, but for the table of
 //! bugs that shipped. A case depends on (loss, format, regime, what the subject takes, seed, its index) and on nothing else.
 
+mod distributions;
 mod draft;
 mod elementwise;
 mod numbers;
@@ -167,6 +168,8 @@ enum Kind {
     Residual([&'static str; 2]),
     /// Rows of scores against classes.
     Rows(rows::Roles),
+    /// Rows of scores against distributions over the classes.
+    Distributions(distributions::Roles),
     /// Scores against probabilities or signs.
     Elementwise(elementwise::Roles),
     /// Embeddings.
@@ -181,6 +184,8 @@ impl Kind {
             Kind::Residual(roles)
         } else if let Some(roles) = rows::roles(spec) {
             Kind::Rows(roles)
+        } else if let Some(roles) = distributions::roles(spec) {
+            Kind::Distributions(roles)
         } else if let Some(roles) = elementwise::roles(spec) {
             Kind::Elementwise(roles)
         } else if let Some(roles) = vectors::roles(spec) {
@@ -258,6 +263,7 @@ fn drawn(
     match Kind::of(loss.spec()) {
         Kind::Residual(roles) => residual::fill(&mut draft, roles),
         Kind::Rows(roles) => rows::fill(&mut draft, roles),
+        Kind::Distributions(roles) => distributions::fill(&mut draft, roles),
         Kind::Elementwise(roles) => elementwise::fill(&mut draft, roles),
         Kind::Vectors(names) => vectors::fill(&mut draft, &names),
         Kind::Other => {}

@@ -28,7 +28,11 @@ pub(super) fn convention(
         }
         let verified = oracle::verify(&other, machine).ok()?;
         let verdicts = judge(&other, &verified, outputs, machine, demanded);
-        let holds = |verdict: &OutputVerdict| verdict.undecided == 0 && !fails(verdict, Some(demanded));
+        let holds = |verdict: &OutputVerdict| {
+            let apart = verdict.on_the_way.as_deref();
+            let fails = |verdict: &OutputVerdict| fails(verdict, Some(demanded));
+            verdict.undecided == 0 && !fails(verdict) && !apart.is_some_and(fails)
+        };
         verdicts.iter().all(holds).then_some(declaration)
     })
 }

@@ -93,8 +93,7 @@ impl Unit<'_> {
             }
             Answer::Outputs(outputs) => {
                 let verified = oracle::verify(case, &self.machine).ok()?;
-                // It must not fall into the regime where nothing is demanded.
-                let demanded = demanded(regime, self.require).filter(|_| !verified.overflows_on_the_way)?;
+                let demanded = demanded(regime, self.require)?;
                 let mut verdicts = judge(case, &verified, &outputs, &self.machine, demanded);
                 let mut declaration = None;
                 if fault == Fault::OtherConvention {

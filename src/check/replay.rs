@@ -7,7 +7,7 @@ use crate::kernel::Support;
 use crate::oracle;
 use crate::report::terminal::fault_name;
 use crate::subject::{Answer, Subject, machine};
-use crate::truth::Verified;
+use crate::truth::{Tolerance, Verified};
 
 /// What a subject says to one case, and what is right.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub struct Replayed {
     pub verified: Verified,
     /// The verdict on each output; none without outputs.
     pub verdicts: Vec<OutputVerdict>,
-    /// What is demanded; nothing where a step on the way overflows.
+    /// What is demanded; nothing where every element overflows on the way.
     pub demanded: Option<Level>,
     /// What is wrong, a line for each output that fails.
     pub wrong: Vec<String>,
@@ -34,7 +34,8 @@ pub fn replay(subject: &mut dyn Subject, case: &Case, require: Level) -> Result<
         None => Machine::of(case.format),
     };
     let verified = oracle::verify(case, &machine)?;
-    let demanded = (!verified.overflows_on_the_way).then_some(require);
+    let elsewhere = |tolerance: &Tolerance| tolerance.overflows_on_the_way.contains(&false);
+    let demanded = verified.tolerances.iter().any(elsewhere).then_some(require);
     let level = demanded.unwrap_or(Level::Broken);
     let answer = subject.answer(std::slice::from_ref(case)).pop();
     let answer = answer.unwrap_or_else(|| Answer::Unsupported("no answer".to_owned()));

@@ -2,8 +2,9 @@
 
 use super::storage::Storage;
 use super::{
-    BUILTIN_FORMATS, BceWithLogits, CrossEntropy, GaussianGradients, GaussianNll, Hinge, Kernel, KernelError,
-    NormParams, Reducing, Regression, Residual, Support, TripletGradients, TripletMargin, triplet,
+    BUILTIN_FORMATS, BceWithLogits, CrossEntropy, CrossEntropySoft, GaussianGradients, GaussianNll, Hinge,
+    Kernel, KernelError, NllLoss, NormParams, Reducing, Regression, Residual, Support, TripletGradients,
+    TripletMargin, triplet,
 };
 use crate::case::{Case, LOSS, Tensors, gradient_name};
 use crate::format::Format;
@@ -105,6 +106,33 @@ fn run<S: Storage>(case: &Case, norm: &triplet::Norm) -> Result<Tensors, KernelE
             };
             kernel.run(&mut loss, by_logits.as_deref_mut());
             vec![("logits", by_logits)]
+        }
+        "cross_entropy_soft" => {
+            let (mut by_logits, mut by_target) = (room("logits"), room("target"));
+            let kernel = CrossEntropySoft {
+                logits: &input("logits"),
+                target: &input("target"),
+                classes: case.input("logits").shape[1],
+                class_weight: class_weight.as_deref(),
+                upstream: &upstream,
+                reducing,
+            };
+            kernel.run(&mut loss, by_logits.as_deref_mut(), by_target.as_deref_mut());
+            vec![("logits", by_logits), ("target", by_target)]
+        }
+        "nll_loss" => {
+            let mut by_log_probs = room("log_probs");
+            let kernel = NllLoss {
+                log_probs: &input("log_probs"),
+                target: case.input("target").integers(),
+                classes: case.input("log_probs").shape[1],
+                class_weight: class_weight.as_deref(),
+                upstream: &upstream,
+                ignore_index: params.integer("ignore_index"),
+                reducing,
+            };
+            kernel.run(&mut loss, by_log_probs.as_deref_mut());
+            vec![("log_probs", by_log_probs)]
         }
         "bce_with_logits" => {
             let (mut by_logits, mut by_target) = (room("logits"), room("target"));

@@ -60,12 +60,15 @@
 mod bce;
 mod builtin;
 mod cross_entropy;
+mod cross_entropy_soft;
 mod elementary;
 mod gaussian;
 mod hinge;
 mod mutants;
+mod nll_loss;
 mod reduce;
 mod regression;
+mod softmax;
 mod storage;
 #[cfg(test)]
 mod testing;
@@ -75,9 +78,11 @@ mod wide;
 pub use bce::BceWithLogits;
 pub use builtin::Builtin;
 pub use cross_entropy::CrossEntropy;
+pub use cross_entropy_soft::CrossEntropySoft;
 pub use gaussian::{GaussianGradients, GaussianNll};
 pub use hinge::Hinge;
 pub use mutants::{About, Mutant, Variant, mutants};
+pub use nll_loss::NllLoss;
 pub use reduce::Reducing;
 pub use regression::{Regression, Residual};
 pub use storage::Storage;
@@ -206,15 +211,17 @@ const BUILTIN_FORMATS: &[Format] = &[Format::F32, Format::F16, Format::Bf16];
 
 /// The claims of the kernel [`Builtin`].
 pub fn claims() -> impl Iterator<Item = &'static Claim> {
-    let beside = [
+    let all = [
         regression::CLAIMS,
         cross_entropy::CLAIMS,
+        cross_entropy_soft::CLAIMS,
+        nll_loss::CLAIMS,
         bce::CLAIMS,
         triplet::CLAIMS,
         hinge::CLAIMS,
         gaussian::CLAIMS,
     ];
-    beside.into_iter().flatten()
+    all.into_iter().flatten()
 }
 
 /// All kernels that come with the program: `builtin` first, then each mutant (`CE-01`) with its twin (`CE-01-twin`).

@@ -34,6 +34,8 @@ pub static LOSSES: &[&dyn LossEntry] = &[
     &Entry::<regression::LogCosh>::NEW,
     &Entry::<density::GaussianNll>::NEW,
     &Entry::<classification::CrossEntropy>::NEW,
+    &Entry::<classification::CrossEntropySoft>::NEW,
+    &Entry::<classification::NllLoss>::NEW,
     &Entry::<classification::BceWithLogits>::NEW,
     &Entry::<hinge::Hinge>::NEW,
     &Entry::<metric::TripletMargin>::NEW,

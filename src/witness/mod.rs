@@ -34,6 +34,8 @@ static WITNESSES: &[(&str, ClosedForm)] = &[
     ("log_cosh", regression::log_cosh),
     ("gaussian_nll", density::gaussian_nll),
     ("cross_entropy", classification::cross_entropy),
+    ("cross_entropy_soft", classification::cross_entropy_soft),
+    ("nll_loss", classification::nll_loss),
     ("bce_with_logits", classification::bce_with_logits),
     ("hinge", hinge::hinge),
     ("triplet_margin", metric::triplet_margin),

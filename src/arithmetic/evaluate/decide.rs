@@ -119,6 +119,13 @@ impl Evaluation<'_> {
                 let zero = Parts::rational(rug::Rational::new());
                 (n <= MOST_TERMS).then(|| (0..n).try_fold(zero, |sum, k| sum.add(term(k)?)))?
             }
+            Op::ScatterAdd(indices) => {
+                let zero = Parts::rational(rug::Rational::new());
+                let mut sources = indices.iter().enumerate().filter(|&(_, &to)| to == element);
+                let term = |at| self.parts(node.args[0], at, choices);
+                (indices.len() <= MOST_TERMS)
+                    .then(|| sources.try_fold(zero, |sum, (at, _)| sum.add(term(at)?)))?
+            }
             Op::Neg => Some(part(0)?.neg()),
             Op::Add => part(0)?.add(part(1)?),
             Op::Sub => part(0)?.add(part(1)?.neg()),

@@ -90,7 +90,7 @@ impl Model {
     /// ln 2π, rounded whatever the format holds.
     pub fn ln_two_pi(&self) -> Ball {
         /// To 53 bits.
-        const LN_TWO_PI: f64 = 1.837_877_066_409_345_3;
+        const LN_TWO_PI: f64 = 1.837_877_066_409_345_5;
         Ball::new(LN_TWO_PI, self.u * LN_TWO_PI)
     }
 

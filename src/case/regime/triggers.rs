@@ -26,6 +26,9 @@ const fn trigger(
 }
 
 const CE: &str = "cross_entropy";
+const SOFT: &str = "cross_entropy_soft";
+const NLL: &str = "nll_loss";
+const MINUS_INFINITY: f64 = f64::NEG_INFINITY;
 const BCE: &str = "bce_with_logits";
 const TRIPLET: &str = "triplet_margin";
 const SMOOTH_L1: &str = "smooth_l1";
@@ -74,6 +77,56 @@ pub(super) const TRIGGERS: &[Trigger] = &[
     }),
     trigger("RD-07", CE, Regime::Typical, |s| {
         s.rows(&[&[1.0, 2.0, -0.5], &[0.0, 0.25, 3.0]], &[1, 0]).upstream(2.5)
+    }),
+    trigger("CE-01", SOFT, Regime::Cancelling, |s| s.soft(&[&[1e8, 1e8]], &[&[1.0, 0.0]])),
+    trigger("CE-05", SOFT, Regime::Cancelling, |s| {
+        s.param("reduction", "none")
+            .soft(&[&[1000001.0, 999999.0], &[-1000001.0, -1000002.0]], &[&[0.75, 0.25], &[0.25, 0.75]])
+    }),
+    trigger("CE-05", SOFT, Regime::Cancelling, |s| {
+        s.soft(&[&[1004.0, 1000.0, 1000.0]], &[&[0.5, 0.25, 0.25]])
+    }),
+    trigger("CE-17", SOFT, Regime::Saturated, |s| {
+        s.soft(&[&[-40.1, 94.7, 3.0, 0.5]], &[&[0.25, 0.25, 0.5, 0.0]])
+    }),
+    trigger("CE-20", SOFT, Regime::Typical, |s| {
+        let mut target = [0.0; 257];
+        (target[0], target[256]) = (0.75, 0.25);
+        s.soft(&[&[0.25; 257]], &[&target])
+    }),
+    trigger("KL-15", SOFT, Regime::Masked, |s| {
+        let row: &[f64] = &[MINUS_INFINITY, 0.0, MINUS_INFINITY, MINUS_INFINITY];
+        s.param("reduction", "none").soft(&[row, row], &[&[1.0, 0.0, 0.0, 0.0], &[0.0, 1.0, 0.0, 0.0]])
+    }),
+    trigger("KL-05", SOFT, Regime::Edge, |s| {
+        s.soft(&[&[1.0, 2.0, -0.5], &[0.0, 0.25, 3.0]], &[&[0.0, 1.0, 0.0], &[0.5, 0.0, 0.5]])
+    }),
+    trigger("RD-07", SOFT, Regime::Typical, |s| {
+        s.soft(&[&[1.0, 2.0, -0.5], &[0.0, 0.25, 3.0]], &[&[0.25, 0.5, 0.25], &[1.0, 0.0, 0.0]]).upstream(2.5)
+    }),
+    trigger("RD-04", NLL, Regime::Masked, |s| {
+        let row: &[f64] = &[-0.5, -1.5, -2.25];
+        s.param("ignore_index", -1)
+            .param("reduction", "none")
+            .log_probs(&[row; 12], &[0, 1, 2, 0, 1, 2, 0, 1, 2, -1, 1, 2])
+    }),
+    trigger("RD-09", NLL, Regime::Masked, |s| {
+        s.param("ignore_index", -100)
+            .param("reduction", "mean")
+            .log_probs(&[&[-1.0, -0.5], &[-3.0, MINUS_INFINITY], &[-0.25, -2.0]], &[0, -100, 1])
+    }),
+    trigger("RD-09", NLL, Regime::Degenerate, |s| {
+        s.param("ignore_index", -100)
+            .param("reduction", "mean")
+            .log_probs(&[&[-1.0, -2.0], &[-0.5, 0.0]], &[-100, -100])
+    }),
+    trigger("RD-12", NLL, Regime::Masked, |s| {
+        s.param("ignore_index", -100)
+            .param("reduction", "sum")
+            .log_probs(&[&[-1.0, -0.5], &[-3.0, -2.0]], &[1, -100])
+    }),
+    trigger("RD-07", NLL, Regime::Typical, |s| {
+        s.log_probs(&[&[-1.0, -2.0, -0.5], &[-3.0, -0.25, -4.0]], &[1, 0]).upstream(2.5)
     }),
     trigger("RD-07", "mse", Regime::Typical, |s| s.pair(&[1.0, -2.0, 0.5], &[0.0, 1.0, 3.0]).upstream(2.5)),
     trigger("RD-07", "mae", Regime::Typical, |s| s.pair(&[1.0, -2.0, 0.5], &[0.0, 1.0, 3.0]).upstream(2.5)),
@@ -216,8 +269,23 @@ impl Sketch {
     }
 
     fn rows(self, rows: &[&[f64]], targets: &[i64]) -> Sketch {
+        self.scores("logits", rows, targets)
+    }
+
+    fn log_probs(self, rows: &[&[f64]], targets: &[i64]) -> Sketch {
+        self.scores("log_probs", rows, targets)
+    }
+
+    /// Rows of logits against distributions.
+    fn soft(self, rows: &[&[f64]], target: &[&[f64]]) -> Sketch {
         let shape = [rows.len(), rows[0].len()];
-        let mut sketch = self.floats("logits", &shape, &rows.concat());
+        self.floats("logits", &shape, &rows.concat()).floats("target", &shape, &target.concat())
+    }
+
+    /// Rows of scores against a class each.
+    fn scores(self, name: &str, rows: &[&[f64]], targets: &[i64]) -> Sketch {
+        let shape = [rows.len(), rows[0].len()];
+        let mut sketch = self.floats(name, &shape, &rows.concat());
         sketch.inputs.insert("target".to_owned(), Tensor::i64(&[rows.len()], targets.to_vec()));
         sketch
     }
@@ -312,8 +380,8 @@ mod tests {
     /// The entries of KNOWN_BUGS.md that concern the built losses.
     const ENTRIES: &[&str] = &[
         "CE-01", "CE-05", "CE-06", "CE-10", "CE-17", "CE-20", "CE-26", "RD-02", "RD-04", "RD-07", "RD-09",
-        "RD-12", "RD-14", "RD-15", "BC-02", "BC-04", "BC-11", "BC-13", "BC-16", "BC-17", "BC-31", "DS-01",
-        "DS-03", "DS-05", "DS-06", "DS-09", "DS-14", "RG-02", "RG-03",
+        "RD-12", "RD-14", "RD-15", "KL-05", "KL-15", "BC-02", "BC-04", "BC-11", "BC-13", "BC-16", "BC-17",
+        "BC-31", "DS-01", "DS-03", "DS-05", "DS-06", "DS-09", "DS-14", "RG-02", "RG-03",
     ];
 
     fn made(trigger: &Trigger, format: Format, taken: &Taken) -> Option<Case> {

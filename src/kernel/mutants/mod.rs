@@ -5,8 +5,10 @@
 
 mod bce;
 mod cross_entropy;
+mod distribution;
 mod gaussian;
 mod log_cosh;
+mod nll_loss;
 mod plain;
 mod regression;
 mod smooth_l1;
@@ -129,7 +131,7 @@ impl Variant {
     }
 }
 
-static MUTANTS: [Mutant; 25] = [
+static MUTANTS: &[Mutant] = &[
     Mutant::new(&cross_entropy::CE_01),
     Mutant::new(&cross_entropy::CE_10),
     Mutant::new(&cross_entropy::CE_17),
@@ -155,11 +157,14 @@ static MUTANTS: [Mutant; 25] = [
     Mutant::new(&triplet::DS_05),
     Mutant::new(&triplet::DS_06),
     Mutant::new(&triplet::DS_09),
+    Mutant::new(&nll_loss::RD_09),
+    Mutant::new(&distribution::KL_05),
+    Mutant::new(&distribution::KL_15),
 ];
 
 /// The known bugs that exist as kernels.
 pub fn mutants() -> &'static [Mutant] {
-    &MUTANTS
+    MUTANTS
 }
 
 /// A trigger: a checked case from these inputs, which asks for these gradients only.
