@@ -62,10 +62,12 @@ mod builtin;
 mod cross_entropy;
 mod cross_entropy_soft;
 mod elementary;
+mod focal;
 mod gaussian;
 mod hinge;
 mod mutants;
 mod nll_loss;
+mod probability;
 mod reduce;
 mod regression;
 mod softmax;
@@ -79,10 +81,12 @@ pub use bce::BceWithLogits;
 pub use builtin::Builtin;
 pub use cross_entropy::CrossEntropy;
 pub use cross_entropy_soft::CrossEntropySoft;
+pub use focal::FocalSigmoid;
 pub use gaussian::{GaussianGradients, GaussianNll};
 pub use hinge::Hinge;
 pub use mutants::{About, Mutant, Variant, mutants};
 pub use nll_loss::NllLoss;
+pub use probability::{Bce, Clamping};
 pub use reduce::Reducing;
 pub use regression::{Regression, Residual};
 pub use storage::Storage;
@@ -217,6 +221,8 @@ pub fn claims() -> impl Iterator<Item = &'static Claim> {
         cross_entropy_soft::CLAIMS,
         nll_loss::CLAIMS,
         bce::CLAIMS,
+        probability::CLAIMS,
+        focal::CLAIMS,
         triplet::CLAIMS,
         hinge::CLAIMS,
         gaussian::CLAIMS,

@@ -11,6 +11,7 @@ pub use spec::{
     Alias, Convention, Default, Domain, Family, InputSpec, ParamKind, ParamSpec, Range, Spec, Unreduced,
 };
 
+mod binary;
 mod classification;
 mod density;
 mod hinge;
@@ -18,6 +19,7 @@ mod metric;
 mod reduction;
 mod regression;
 
+pub use binary::focal_of;
 pub use reduction::Reduction;
 
 use crate::format::Format;
@@ -38,6 +40,8 @@ pub static LOSSES: &[&dyn LossEntry] = &[
     &Entry::<classification::NllLoss>::NEW,
     &Entry::<classification::BceWithLogits>::NEW,
     &Entry::<hinge::Hinge>::NEW,
+    &Entry::<binary::Bce>::NEW,
+    &Entry::<binary::FocalSigmoid>::NEW,
     &Entry::<metric::TripletMargin>::NEW,
 ];
 

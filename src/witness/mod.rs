@@ -5,6 +5,7 @@
 //! says so. A new loss has one function in its family's file and one line in `WITNESSES`.
 
 mod amount;
+mod binary;
 mod classification;
 mod decimal;
 mod density;
@@ -38,6 +39,8 @@ static WITNESSES: &[(&str, ClosedForm)] = &[
     ("nll_loss", classification::nll_loss),
     ("bce_with_logits", classification::bce_with_logits),
     ("hinge", hinge::hinge),
+    ("bce", binary::bce),
+    ("focal_sigmoid", binary::focal_sigmoid),
     ("triplet_margin", metric::triplet_margin),
 ];
 

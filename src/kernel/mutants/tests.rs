@@ -114,6 +114,7 @@ fn random_case(support: &Support, format: Format, random: &mut Random) -> Case {
             }
             (_, "variance") => draw(&shape, 0.1, 3.0),
             _ if input.domain == Domain::NonNegative => draw(&shape, 0.0, 3.0),
+            _ if input.domain == Domain::Unit => draw(&shape, 0.0, 1.0),
             _ => draw(&shape, -scale, scale),
         };
         inputs.insert(input.name.to_owned(), tensor);
