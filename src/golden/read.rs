@@ -20,13 +20,17 @@ pub enum GoldenError {
         error: std::io::Error,
     },
     /// There is no set of golden files.
-    #[error("{folder} holds no golden files: it has no {MANIFEST}; `lossproof golden generate {folder}` writes them")]
+    #[error(
+        "{folder} holds no golden files: it has no {MANIFEST}; `lossproof golden generate {folder}` writes them"
+    )]
     NoSet {
         /// The folder.
         folder: String,
     },
     /// It is of a form that this version does not know yet.
-    #[error("{path} has schema {found}, and this version of lossproof reads up to {SCHEMA}: take a newer lossproof")]
+    #[error(
+        "{path} has schema {found}, and this version of lossproof reads up to {SCHEMA}: take a newer lossproof"
+    )]
     Newer {
         /// The file.
         path: String,
@@ -103,9 +107,12 @@ pub fn read_file(path: &str, bytes: &[u8]) -> Result<Read, GoldenError> {
     let file: File = parse(path, bytes)?;
     let wrong = |problem: String| GoldenError::File { path: path.to_owned(), problem };
     let entry = loss::find(&file.loss);
-    let spec = entry.ok_or_else(|| wrong(format!("its loss `{}` is not in the catalogue", file.loss)))?.spec();
+    let spec =
+        entry.ok_or_else(|| wrong(format!("its loss `{}` is not in the catalogue", file.loss)))?.spec();
     if file.machine != MachineModel::of(file.format) || file.nonnegative != spec.nonnegative {
-        return Err(wrong("its machine model or `nonnegative` are not those of its loss and format".to_owned()));
+        return Err(wrong(
+            "its machine model or `nonnegative` are not those of its loss and format".to_owned(),
+        ));
     }
     let mut tests = Vec::new();
     for group in &file.groups {

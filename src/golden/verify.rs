@@ -132,7 +132,8 @@ fn strangers(folder: &Path, listed: &BTreeSet<&String>) -> Vec<Difference> {
             }
         }
     }
-    let missing = loss::LOSSES.iter().flat_map(|entry| Format::ALL.map(|format| relative_path(entry.spec(), format)));
+    let missing =
+        loss::LOSSES.iter().flat_map(|entry| Format::ALL.map(|format| relative_path(entry.spec(), format)));
     for path in missing.filter(|path| !listed.contains(path)) {
         let problem = "the catalogue has the loss, and there is no file of it".to_owned();
         differences.push(Difference::Set { path, problem });
@@ -145,8 +146,7 @@ fn strangers(folder: &Path, listed: &BTreeSet<&String>) -> Vec<Difference> {
 fn prove_again(read: &Read, progress: &dyn Progress) -> (Vec<Difference>, Vec<&'static str>) {
     let stored: Vec<&Test> = read.file.groups.iter().flat_map(|group| &group.tests).collect();
     let found = read.tests.par_iter().zip(&stored).map(|(answered, stored)| {
-        let difference =
-            |what| Difference::Test { path: read.path.clone(), test: stored.id, what };
+        let difference = |what| Difference::Test { path: read.path.clone(), test: stored.id, what };
         let mut skipped = None;
         let what = match oracle::verify(&answered.case, &Machine::of(answered.case.format)) {
             Err(error) => vec![error.to_string()],
@@ -230,7 +230,8 @@ fn against_witness(case: &Case, stored: &Verified) -> Result<Vec<String>, Skip> 
     let Ok(bounds) = oracle::prove_with_bounds(case) else { return Ok(what) };
     for ((truth, bounds), claimed) in bounds.iter().zip(&claimed.outputs) {
         for (at, (bounds, claim)) in bounds.iter().zip(&claimed.elements).enumerate() {
-            let (low, high) = bounds.as_ref().map_or(("nan", "nan"), |(low, high)| (low.as_str(), high.as_str()));
+            let (low, high) =
+                bounds.as_ref().map_or(("nan", "nan"), |(low, high)| (low.as_str(), high.as_str()));
             if !agrees(low, high, claim) {
                 let index = unravel(&truth.shape, at);
                 what.push(format!(
@@ -253,7 +254,8 @@ fn same_truths(a: &OutputTruth, b: &OutputTruth) -> bool {
     // A set's ends say whether they are exact only by their last bit in a file.
     let same = |a: &Truth, b: &Truth| match (a, b) {
         (Truth::Set(a, b), Truth::Set(c, d)) => {
-            (a.mantissa, a.exponent, b.mantissa, b.exponent) == (c.mantissa, c.exponent, d.mantissa, d.exponent)
+            (a.mantissa, a.exponent, b.mantissa, b.exponent)
+                == (c.mantissa, c.exponent, d.mantissa, d.exponent)
         }
         _ => a == b,
     };

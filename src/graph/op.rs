@@ -25,6 +25,8 @@ pub enum Op {
     Input(usize),
     /// One exact number everywhere.
     Constant(Real),
+    /// ln 2π, which no format holds.
+    LnTwoPi,
 
     // Elementwise.
     /// a + b.
@@ -75,6 +77,10 @@ pub enum Op {
     LogCosh,
     /// e^x − 1 − x.
     Expm1Minus,
+    /// ½x² for |x| ≤ δ, δ·(|x| − ½δ) beyond, for a known δ above 0.
+    Huber(Real),
+    /// x²/(2β) for |x| ≤ β, |x| − ½β beyond, for a known β above 0.
+    SmoothL1(Real),
     /// x · ln y, 0 where x = 0, also at y = 0.
     Xlogy,
     /// (1−y)·softplus(z) + y·softplus(−z) of (z, y): binary cross-entropy of logits.
@@ -113,6 +119,8 @@ pub enum Op {
     Gather(Arc<[usize]>),
     /// The argument, without a derivative.
     StopGradient,
+    /// The first argument; its derivative goes to the second one, unchanged.
+    GradientTo,
 
     // Reductions along an axis.
     /// Element `indices[i]` of the result is the sum of the elements i of the argument, both flat.
@@ -185,6 +193,7 @@ impl Op {
                 | Op::Concatenate { .. }
                 | Op::Gather(_)
                 | Op::StopGradient
+                | Op::GradientTo
         )
     }
 
@@ -201,7 +210,7 @@ impl Op {
         }
         match self {
             Op::Constant(x) => format!("{:?}", x.get()),
-            Op::Pow(p) => format!("{name}[{:?}]", p.get()),
+            Op::Pow(p) | Op::Huber(p) | Op::SmoothL1(p) => format!("{name}[{:?}]", p.get()),
             Op::Clamp { low, high } | Op::ClampShare { low, high } => {
                 format!("{name}[{:?}, {:?}]", low.get(), high.get())
             }
@@ -240,7 +249,8 @@ pub(super) fn derivative(op: &Op, args: &[Expr], out: &Expr, g: &Expr, wanted: &
         contributions.iter().zip(wanted).map(|(f, &wanted)| wanted.then(f)).collect()
     };
     match op {
-        Op::Input(_) | Op::Constant(_) | Op::StopGradient => vec![None; args.len()],
+        Op::Input(_) | Op::Constant(_) | Op::LnTwoPi | Op::StopGradient => vec![None; args.len()],
+        Op::GradientTo => vec![None, Some(g.clone())],
         Op::Sign | Op::TieShare | Op::ClampShare { .. } | Op::MaxShare { .. } => vec![None; args.len()],
         Op::Add => vec![Some(g.clone()), Some(g.clone())],
         Op::Sub => pick(&[&|| g.clone(), &|| -g]),
@@ -275,6 +285,9 @@ pub(super) fn derivative(op: &Op, args: &[Expr], out: &Expr, g: &Expr, wanted: &
         Op::LogSigmoid => one(&|x| g * (-x).sigmoid()),
         Op::LogCosh => one(&|x| g * x.tanh()),
         Op::Expm1Minus => one(&|x| g * x.expm1()),
+        Op::Huber(delta) => one(&|x| g * x.clamp(-delta.get(), delta.get())),
+        // Cut before it is divided: the quotient stays within ±1, however large x is.
+        Op::SmoothL1(beta) => one(&|x| g * (x.clamp(-beta.get(), beta.get()) / beta.get())),
         Op::Xlogy => pick(&[&|| g * args[1].ln(), &|| g * (&args[0] / &args[1])]),
         Op::BceWithLogits => pick(&[&|| g * args[0].sigmoid_minus(&args[1]), &|| -(g * &args[0])]),
         Op::SigmoidMinus => pick(&[&|| g * (args[0].sigmoid() * (-&args[0]).sigmoid()), &|| -g]),

@@ -14,6 +14,8 @@ pub use spec::{
 mod binary;
 mod classification;
 mod cosine;
+mod density;
+mod hinge;
 mod metric;
 mod reduction;
 mod regression;
@@ -30,10 +32,15 @@ use std::collections::{BTreeMap, HashMap};
 pub static LOSSES: &[&dyn LossEntry] = &[
     &Entry::<regression::Mse>::NEW,
     &Entry::<regression::Mae>::NEW,
+    &Entry::<regression::Huber>::NEW,
+    &Entry::<regression::SmoothL1>::NEW,
+    &Entry::<regression::LogCosh>::NEW,
+    &Entry::<density::GaussianNll>::NEW,
     &Entry::<classification::CrossEntropy>::NEW,
     &Entry::<classification::CrossEntropySoft>::NEW,
     &Entry::<classification::NllLoss>::NEW,
     &Entry::<classification::BceWithLogits>::NEW,
+    &Entry::<hinge::Hinge>::NEW,
     &Entry::<binary::Bce>::NEW,
     &Entry::<binary::FocalSigmoid>::NEW,
     &Entry::<metric::TripletMargin>::NEW,

@@ -64,7 +64,7 @@ impl Run {
                         vec![Ball::ONE; values.len()].into()
                     }
                 }
-                (_, Op::Reshape | Op::StopGradient) => {
+                (_, Op::Reshape | Op::StopGradient | Op::GradientTo) => {
                     run.left[id] = run.left[node.args[0]].clone();
                     run.values[node.args[0]].clone()
                 }
@@ -124,7 +124,8 @@ fn map3(args: &[&[Ball]], f: impl Fn(Ball, Ball, Ball) -> Ball) -> Vec<Ball> {
 fn evaluate(model: &Model, node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) -> Vec<Ball> {
     let x = args.first().copied().unwrap_or(&[]);
     match &node.op {
-        Op::Input(_) | Op::Reshape | Op::StopGradient => x.to_vec(),
+        Op::Input(_) | Op::Reshape | Op::StopGradient | Op::GradientTo => x.to_vec(),
+        Op::LnTwoPi => vec![model.ln_two_pi(); node.len()],
         Op::Constant(c) => vec![model.constant(c.get()); node.len()],
 
         Op::Add => map2(args, |a, b| model.add(a, b)),
@@ -151,6 +152,8 @@ fn evaluate(model: &Model, node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) -
         Op::LogSigmoid => map1(x, |x| model.log_sigmoid(x)),
         Op::LogCosh => map1(x, |x| model.log_cosh(x)),
         Op::Expm1Minus => map1(x, |x| model.expm1_minus(x)),
+        Op::Huber(delta) => map1(x, |x| model.huber(x, delta.get())),
+        Op::SmoothL1(beta) => map1(x, |x| model.smooth_l1(x, beta.get())),
         Op::Xlogy => map2(args, |x, y| model.xlogy(x, y)),
         Op::BceWithLogits => map2(args, |z, y| model.bce_with_logits(z, y)),
         Op::SigmoidMinus => map2(args, |z, y| model.sigmoid_minus(z, y)),

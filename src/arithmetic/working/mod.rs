@@ -9,6 +9,7 @@ mod binary;
 mod cosine;
 mod eval;
 mod focal;
+mod huber;
 mod model;
 mod norm;
 mod range;

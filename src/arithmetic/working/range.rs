@@ -94,8 +94,8 @@ fn on_rows(op: &Op) -> bool {
 
 /// Marks the elements that leave the range themselves, their arguments being inside. At a pole nothing leaves (a value
 /// there is infinite). Of composite operations only those steps count on the inside that most kernels compute as they
-/// stand: the power sum of a norm, the loss of a class before it is weighted, a weight times a softplus. A sum counts by
-/// Σ|xᵢ|, because some order of the terms has that partial sum or nearly.
+/// stand: the power sum of a norm, the square of smooth_l1, the loss of a class before it is weighted, a weight times a
+/// softplus. A sum counts by Σ|xᵢ|, because some order of the terms has that partial sum or nearly.
 fn leave(
     model: &Model,
     node: &Node,
@@ -169,6 +169,11 @@ fn leave(
                     || y.m.is_finite() && beyond(y.m);
             }
         }
+        Op::SmoothL1(beta) => {
+            for (left, &x) in left.iter_mut().zip(args[0]) {
+                *left |= model.smooth_l1_leaves_range(x, beta.get());
+            }
+        }
         // Poles, and values that are arguments or lie between fixed bounds.
         Op::Ln | Op::Ln1p => {}
         Op::Pow(p) if p.get() < 0.0 => {
@@ -202,6 +207,7 @@ fn leave(
         | Op::Exp
         | Op::Expm1
         | Op::Expm1Minus
+        | Op::Huber(_)
         | Op::Pow(_)
         | Op::BceWithLogits
         | Op::SigmoidMinusWeighted => {
