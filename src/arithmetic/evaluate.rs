@@ -5,6 +5,7 @@
 mod decide;
 
 use super::ball::{Ball, Place};
+use super::divergence;
 use super::elementary as f;
 use super::monomial::RowParts;
 use super::rows::{Exponentials, Maximum, RowNorm};
@@ -344,6 +345,15 @@ impl<'a> Evaluation<'a> {
             Op::LogCosh => unary(&|x| f::log_cosh(x, prec)),
             Op::Expm1Minus => unary(&|x| f::expm1_minus(x, prec)),
             Op::Xlogy => Point(f::xlogy(&self.ball(id, 0, element), &self.ball(id, 1, element), prec)),
+            Op::KlDiv | Op::KlDivSlope | Op::KlDivLog | Op::KlDivLogSlope => {
+                let (t, x) = (self.ball(id, 0, element), self.ball(id, 1, element));
+                Point(match node.op {
+                    Op::KlDiv => divergence::kl_div(&t, &x, prec),
+                    Op::KlDivSlope => divergence::kl_div_slope(&t, &x, prec),
+                    Op::KlDivLog => divergence::kl_div_log(&t, &x, prec),
+                    _ => divergence::kl_div_log_slope(&t, &x, prec),
+                })
+            }
             Op::BceWithLogits | Op::BceWithLogitsWeighted | Op::SigmoidMinus | Op::SigmoidMinusWeighted => {
                 let (z, y) = (self.ball(id, 0, element), self.ball(id, 1, element));
                 let positive = match node.op {

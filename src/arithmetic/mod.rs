@@ -3,6 +3,7 @@
 //! They know nothing of losses.
 
 pub mod ball;
+pub mod divergence;
 pub mod elementary;
 pub mod evaluate;
 mod monomial;

@@ -2,6 +2,7 @@
 //! arrays of known shape, each pointing at earlier ones. [`gradient`] makes another graph of it by reverse
 //! accumulation, which can be differentiated again.
 
+mod divergence;
 mod op;
 
 pub use op::{Degree, Op, Power};

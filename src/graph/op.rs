@@ -74,6 +74,14 @@ pub enum Op {
     Expm1Minus,
     /// x · ln y, 0 where x = 0, also at y = 0.
     Xlogy,
+    /// t·(ln t − x) of (t, x), 0 where t = 0: a term of the Kullback–Leibler divergence.
+    KlDiv,
+    /// ln t − x + 1 of (t, x): its derivative by t.
+    KlDivSlope,
+    /// e^t·(t − x) of (t, x), 0 where t = −∞: the same term of the logarithm t.
+    KlDivLog,
+    /// e^t·(t − x + 1) of (t, x), 0 where t = −∞: its derivative by t.
+    KlDivLogSlope,
     /// (1−y)·softplus(z) + y·softplus(−z) of (z, y): binary cross-entropy of logits.
     BceWithLogits,
     /// σ(z) − y of (z, y).
@@ -259,6 +267,12 @@ pub(super) fn derivative(op: &Op, args: &[Expr], out: &Expr, g: &Expr, wanted: &
         Op::LogCosh => one(&|x| g * x.tanh()),
         Op::Expm1Minus => one(&|x| g * x.expm1()),
         Op::Xlogy => pick(&[&|| g * args[1].ln(), &|| g * (&args[0] / &args[1])]),
+        Op::KlDiv => pick(&[&|| g * args[0].elementwise(Op::KlDivSlope, &[&args[1]]), &|| -(g * &args[0])]),
+        Op::KlDivSlope => pick(&[&|| g / &args[0], &|| -g]),
+        Op::KlDivLog => {
+            pick(&[&|| g * args[0].elementwise(Op::KlDivLogSlope, &[&args[1]]), &|| -(g * args[0].exp())])
+        }
+        Op::KlDivLogSlope => pick(&[&|| g * (out + args[0].exp()), &|| -(g * args[0].exp())]),
         Op::BceWithLogits => pick(&[&|| g * args[0].sigmoid_minus(&args[1]), &|| -(g * &args[0])]),
         Op::SigmoidMinus => pick(&[&|| g * (args[0].sigmoid() * (-&args[0]).sigmoid()), &|| -g]),
         Op::BceWithLogitsWeighted => {

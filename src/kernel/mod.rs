@@ -62,6 +62,7 @@ mod builtin;
 mod cross_entropy;
 mod cross_entropy_soft;
 mod elementary;
+mod kl_div;
 mod mutants;
 mod nll_loss;
 mod reduce;
@@ -77,6 +78,7 @@ pub use bce::BceWithLogits;
 pub use builtin::Builtin;
 pub use cross_entropy::CrossEntropy;
 pub use cross_entropy_soft::CrossEntropySoft;
+pub use kl_div::KlDiv;
 pub use mutants::{About, Mutant, Variant, mutants};
 pub use nll_loss::NllLoss;
 pub use reduce::Reducing;
@@ -213,6 +215,7 @@ pub fn claims() -> impl Iterator<Item = &'static Claim> {
         cross_entropy_soft::CLAIMS,
         nll_loss::CLAIMS,
         bce::CLAIMS,
+        kl_div::CLAIMS,
         triplet::CLAIMS,
     ];
     all.into_iter().flatten()

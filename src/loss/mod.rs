@@ -12,6 +12,7 @@ pub use spec::{
 };
 
 mod classification;
+mod divergence;
 mod metric;
 mod reduction;
 mod regression;
@@ -31,6 +32,7 @@ pub static LOSSES: &[&dyn LossEntry] = &[
     &Entry::<classification::CrossEntropySoft>::NEW,
     &Entry::<classification::NllLoss>::NEW,
     &Entry::<classification::BceWithLogits>::NEW,
+    &Entry::<divergence::KlDiv>::NEW,
     &Entry::<metric::TripletMargin>::NEW,
 ];
 
@@ -286,10 +288,11 @@ fn check_values(
         }
         return Ok(());
     }
-    match tensor.floats().iter().position(|&x| !input.domain.holds(x)) {
+    let domain = input.domain.given(params);
+    match tensor.floats().iter().position(|&x| !domain.holds(x)) {
         Some(element) => {
             let value = tensor.floats()[element].to_string();
-            Err(refused(element, value, input.domain.describe().to_owned()))
+            Err(refused(element, value, domain.describe().to_owned()))
         }
         None => Ok(()),
     }

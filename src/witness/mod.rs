@@ -7,6 +7,7 @@
 mod amount;
 mod classification;
 mod decimal;
+mod divergence;
 mod metric;
 mod real;
 mod reduction;
@@ -31,6 +32,7 @@ static WITNESSES: &[(&str, ClosedForm)] = &[
     ("cross_entropy_soft", classification::cross_entropy_soft),
     ("nll_loss", classification::nll_loss),
     ("bce_with_logits", classification::bce_with_logits),
+    ("kl_div", divergence::kl_div),
     ("triplet_margin", metric::triplet_margin),
 ];
 

@@ -156,6 +156,12 @@ impl Evaluation<'_> {
             Op::Softmax | Op::CrossEntropyGradient(_) | Op::SoftCrossEntropyGradient => {
                 self.tied_softmax(id, element)
             }
+            Op::KlDiv if !is_set(0) && !is_set(1) => {
+                Parts::kl_div(&self.ball(id, 0, element), &self.ball(id, 1, element))
+            }
+            Op::KlDivLog if !is_set(0) && !is_set(1) => {
+                Parts::kl_div_log(&self.ball(id, 0, element), &self.ball(id, 1, element))
+            }
             Op::Softplus if !is_set(0) => Parts::softplus(&self.ball(id, 0, element)),
             Op::LogSigmoid if !is_set(0) => Some(Parts::softplus(&self.ball(id, 0, element).neg())?.neg()),
             _ => None,

@@ -143,6 +143,10 @@ fn evaluate(model: &Model, node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) -
         Op::LogCosh => map1(x, |x| model.log_cosh(x)),
         Op::Expm1Minus => map1(x, |x| model.expm1_minus(x)),
         Op::Xlogy => map2(args, |x, y| model.xlogy(x, y)),
+        Op::KlDiv => map2(args, |t, x| model.kl_div(t, x)),
+        Op::KlDivSlope => map2(args, |t, x| model.kl_div_slope(t, x)),
+        Op::KlDivLog => map2(args, |t, x| model.kl_div_log(t, x)),
+        Op::KlDivLogSlope => map2(args, |t, x| model.kl_div_log_slope(t, x)),
         Op::BceWithLogits => map2(args, |z, y| model.bce_with_logits(z, y)),
         Op::SigmoidMinus => map2(args, |z, y| model.sigmoid_minus(z, y)),
         Op::BceWithLogitsWeighted => map3(args, |z, y, w| model.bce_with_logits_weighted(z, y, w)),
@@ -258,8 +262,8 @@ fn sums(model: &Model, shape: &[usize], axis: usize, term: impl Fn(usize) -> Bal
 }
 
 /// Rule 11: whether the node's value leaves the compute format's range. Poles do not (a value there is infinite), nor do
-/// composite operations on the inside, but for what most kernels compute as it stands: the power sum of a norm, and
-/// log_softmax before a soft target multiplies it.
+/// composite operations on the inside, but for what most kernels compute as it stands: the power sum of a norm,
+/// log_softmax before a soft target multiplies it, and the parts of a divergence's term.
 fn leaves_range(model: &Model, node: &Node, args: &[&[Ball]], value: &[Ball]) -> bool {
     let threshold = model.compute.overflow_threshold();
     let beyond = |x: f64| x.is_finite() && x.abs() >= threshold || x.is_infinite();
@@ -276,6 +280,18 @@ fn leaves_range(model: &Model, node: &Node, args: &[&[Ball]], value: &[Ball]) ->
             let width = node_width(args, value, node);
             let two = crate::graph::Power::Finite(2.0);
             args[0].chunks(width).any(|row| row.iter().all(known) && beyond(power_sum(row, two)))
+        }
+        Op::KlDiv | Op::KlDivLog | Op::KlDivLogSlope => {
+            // t·ln t and t·x, and e^t and t − x, on their own: of finite arguments that are not 0 by definition.
+            let inside = |t: f64, x: f64| match node.op {
+                Op::KlDiv if t == 0.0 => [0.0; 2],
+                Op::KlDiv => [t * core_math::log(t), t * x],
+                _ => [core_math::exp(t), t - x],
+            };
+            let elements = value.iter().zip(args[0].iter().zip(args[1]));
+            elements
+                .filter(|(_, (t, x))| known(t) && known(x))
+                .any(|(y, (t, x))| beyond(y.m) || inside(t.m, x.m).into_iter().any(beyond))
         }
         Op::LogSoftmax => value.iter().zip(args[0]).any(|(y, x)| beyond(y.m) && known(x)),
         Op::SoftCrossEntropy => {

@@ -5,6 +5,7 @@
 //! (rule 8); and perturbed inputs under operations that do not round, for the level `backward`.
 
 mod ball;
+mod divergence;
 mod eval;
 mod model;
 mod norm;

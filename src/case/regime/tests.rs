@@ -426,6 +426,7 @@ fn every_domain_can_be_filled() {
                 Domain::FiniteOrMinusInfinity,
                 Domain::Unit,
                 Domain::NonNegative,
+                Domain::NonNegativeOrLog,
                 Domain::SignValue,
                 Domain::Positive,
             ] {

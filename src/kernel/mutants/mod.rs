@@ -6,6 +6,7 @@
 mod bce;
 mod cross_entropy;
 mod distribution;
+mod divergence;
 mod nll_loss;
 mod plain;
 mod regression;
@@ -152,6 +153,10 @@ static MUTANTS: &[Mutant] = &[
     Mutant::new(&nll_loss::RD_09),
     Mutant::new(&distribution::KL_05),
     Mutant::new(&distribution::KL_15),
+    Mutant::new(&divergence::KL_02),
+    Mutant::new(&divergence::KL_03),
+    Mutant::new(&divergence::KL_10),
+    Mutant::new(&divergence::RD_10),
 ];
 
 /// The known bugs that exist as kernels.
