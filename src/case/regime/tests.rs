@@ -70,6 +70,7 @@ const BYTES: &[(&str, &str)] = &[
     ("cross_entropy_soft", "fcbb2a276cc34a61"),
     ("nll_loss", "79492833be1b0bde"),
     ("bce_with_logits", "7c399a216e5b45d4"),
+    ("kl_div", "c9602a57697a5fd3"),
     ("triplet_margin", "f131dd19991006b0"),
 ];
 

@@ -111,6 +111,7 @@ fn random_case(support: &Support, format: Format, random: &mut Random) -> Case {
                 let class = |&x: &f64| if x < width as f64 { x as i64 } else { -100 };
                 Tensor::i64(&[n], classes.floats().iter().map(class).collect())
             }
+            (_, name) if name.starts_with("log_") => draw(&shape, -scale, 0.0),
             _ => draw(&shape, -scale, scale),
         };
         inputs.insert(input.name.to_owned(), tensor);
