@@ -7,6 +7,7 @@
 mod ball;
 mod binary;
 mod cosine;
+mod divergence;
 mod eval;
 mod focal;
 mod huber;

@@ -187,6 +187,18 @@ fn leave(
                 *left |= p.m > 0.0 && p.m < 1.0 && beyond(y.m);
             }
         }
+        Op::KlDiv | Op::KlDivLog | Op::KlDivLogSlope => {
+            // t·ln t and t·x, and e^t and t − x, on their own: of finite arguments that are not 0 by definition.
+            let inside = |t: f64, x: f64| match node.op {
+                Op::KlDiv if t == 0.0 => [0.0; 2],
+                Op::KlDiv => [t * core_math::log(t), t * x],
+                _ => [core_math::exp(t), t - x],
+            };
+            for ((left, y), (t, x)) in left.iter_mut().zip(value).zip(args[0].iter().zip(args[1])) {
+                let known = finite(t) && finite(x);
+                *left |= known && (beyond(y.m) || inside(t.m, x.m).into_iter().any(beyond));
+            }
+        }
         Op::Xlogy => {
             for (i, (left, y)) in left.iter_mut().zip(value).enumerate() {
                 *left |= finite(&args[0][i]) && finite(&args[1][i]) && args[1][i].m != 0.0 && beyond(y.m);
