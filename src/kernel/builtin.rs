@@ -2,8 +2,9 @@
 
 use super::storage::Storage;
 use super::{
-    BUILTIN_FORMATS, BceWithLogits, CrossEntropy, CrossEntropySoft, Kernel, KernelError, NllLoss, NormParams,
-    Reducing, Regression, Residual, Support, TripletGradients, TripletMargin, triplet,
+    BUILTIN_FORMATS, Bce, BceWithLogits, Clamping, CrossEntropy, CrossEntropySoft, FocalSigmoid, Kernel,
+    KernelError, NllLoss, NormParams, Reducing, Regression, Residual, Support, TripletGradients,
+    TripletMargin, triplet,
 };
 use crate::case::{Case, LOSS, Tensors, gradient_name};
 use crate::format::Format;
@@ -139,6 +140,35 @@ fn run<S: Storage>(case: &Case, norm: &triplet::Norm) -> Result<Tensors, KernelE
             };
             kernel.run(&mut loss, by_logits.as_deref_mut(), by_target.as_deref_mut());
             vec![("logits", by_logits), ("target", by_target)]
+        }
+        "bce" => {
+            let (mut by_probability, mut by_target) = (room("probability"), room("target"));
+            let kernel = Bce {
+                probability: &input("probability"),
+                target: &input("target"),
+                weight: weight.as_deref(),
+                upstream: &upstream,
+                clamping: Clamping {
+                    log: params.number("log_clamp"),
+                    pytorch_gradient: params.text("log_clamp_gradient") == "pytorch",
+                    probability: params.number("probability_clip").unwrap_or(0.0),
+                },
+                reducing,
+            };
+            kernel.run(&mut loss, by_probability.as_deref_mut(), by_target.as_deref_mut());
+            vec![("probability", by_probability), ("target", by_target)]
+        }
+        "focal_sigmoid" => {
+            let mut by_logits = room("logits");
+            let kernel = FocalSigmoid {
+                logits: &input("logits"),
+                target: &input("target"),
+                upstream: &upstream,
+                focal: loss::focal_of(params),
+                reducing,
+            };
+            kernel.run(&mut loss, by_logits.as_deref_mut());
+            vec![("logits", by_logits)]
         }
         "triplet_margin" => {
             let mut by = ["anchor", "positive", "negative"].map(room);

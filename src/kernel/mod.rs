@@ -62,8 +62,10 @@ mod builtin;
 mod cross_entropy;
 mod cross_entropy_soft;
 mod elementary;
+mod focal;
 mod mutants;
 mod nll_loss;
+mod probability;
 mod reduce;
 mod regression;
 mod softmax;
@@ -77,8 +79,10 @@ pub use bce::BceWithLogits;
 pub use builtin::Builtin;
 pub use cross_entropy::CrossEntropy;
 pub use cross_entropy_soft::CrossEntropySoft;
+pub use focal::FocalSigmoid;
 pub use mutants::{About, Mutant, Variant, mutants};
 pub use nll_loss::NllLoss;
+pub use probability::{Bce, Clamping};
 pub use reduce::Reducing;
 pub use regression::{Regression, Residual};
 pub use storage::Storage;
@@ -213,6 +217,8 @@ pub fn claims() -> impl Iterator<Item = &'static Claim> {
         cross_entropy_soft::CLAIMS,
         nll_loss::CLAIMS,
         bce::CLAIMS,
+        probability::CLAIMS,
+        focal::CLAIMS,
         triplet::CLAIMS,
     ];
     all.into_iter().flatten()

@@ -5,6 +5,7 @@
 //! says so. A new loss has one function in its family's file and one line in `WITNESSES`.
 
 mod amount;
+mod binary;
 mod classification;
 mod decimal;
 mod metric;
@@ -31,6 +32,8 @@ static WITNESSES: &[(&str, ClosedForm)] = &[
     ("cross_entropy_soft", classification::cross_entropy_soft),
     ("nll_loss", classification::nll_loss),
     ("bce_with_logits", classification::bce_with_logits),
+    ("bce", binary::bce),
+    ("focal_sigmoid", binary::focal_sigmoid),
     ("triplet_margin", metric::triplet_margin),
 ];
 

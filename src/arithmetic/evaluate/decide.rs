@@ -3,6 +3,7 @@
 
 use super::{Evaluation, row_element};
 use crate::arithmetic::ball::{Ball, Place, Side};
+use crate::arithmetic::binary;
 use crate::arithmetic::monomial::{Parts, RowParts};
 use crate::arithmetic::radius::Radius;
 use crate::arithmetic::value::{Kink, Value};
@@ -155,6 +156,10 @@ impl Evaluation<'_> {
             }
             Op::Softmax | Op::CrossEntropyGradient(_) | Op::SoftCrossEntropyGradient => {
                 self.tied_softmax(id, element)
+            }
+            Op::BceGradient(clamp) if !is_set(0) && !is_set(1) => {
+                let (p, y) = (self.ball(id, 0, element), self.ball(id, 1, element));
+                binary::bce_gradient_parts(&p, &y, *clamp, self.effort.prec)
             }
             Op::Softplus if !is_set(0) => Parts::softplus(&self.ball(id, 0, element)),
             Op::LogSigmoid if !is_set(0) => Some(Parts::softplus(&self.ball(id, 0, element).neg())?.neg()),

@@ -4,6 +4,7 @@
 //! The right forms are the textbook's, in plain f32: what a framework does today, not what [`super::Builtin`] does.
 
 mod bce;
+mod binary;
 mod cross_entropy;
 mod distribution;
 mod nll_loss;
@@ -146,6 +147,9 @@ static MUTANTS: &[Mutant] = &[
     Mutant::new(&bce::BC_11),
     Mutant::new(&bce::BC_17),
     Mutant::new(&bce::RG_11),
+    Mutant::new(&binary::BC_08),
+    Mutant::new(&binary::BC_20),
+    Mutant::new(&binary::BC_22),
     Mutant::new(&triplet::DS_05),
     Mutant::new(&triplet::DS_06),
     Mutant::new(&triplet::DS_09),

@@ -111,6 +111,7 @@ fn random_case(support: &Support, format: Format, random: &mut Random) -> Case {
                 let class = |&x: &f64| if x < width as f64 { x as i64 } else { -100 };
                 Tensor::i64(&[n], classes.floats().iter().map(class).collect())
             }
+            _ if input.domain == crate::loss::Domain::Unit => draw(&shape, 0.0, 1.0),
             _ => draw(&shape, -scale, scale),
         };
         inputs.insert(input.name.to_owned(), tensor);
