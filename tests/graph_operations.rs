@@ -2,7 +2,7 @@
 //! f64 code, its gradient and its gradient's gradient against central differences at 300 bits.
 
 use lossproof::arithmetic::value::Value;
-use lossproof::graph::{Expr, LogClamp, Power, Tracer, gradient};
+use lossproof::graph::{Expr, Focal, LogClamp, Power, Real, SoftTarget, Tracer, gradient};
 use probe::{Array, check_gradients, numbers, values};
 
 #[path = "support/probe.rs"]
@@ -115,6 +115,12 @@ fn functions_of_two_numbers() {
     let entropy = |p: f64, t: f64| -(t * p.ln() + (1.0 - t) * (-p).ln_1p());
     let (p, t) = ([0.25, 0.5, 0.875, 0.125], [0.25, 0.0, 1.0, 0.5]);
     pairs("bce", &p, &t, |p, t| p.bce(t, LogClamp::None), entropy);
+    let focal = Focal { alpha: Some(Real::new(0.25)), gamma: Real::new(2.0), soft: SoftTarget::InterpolateP };
+    let plain = move |z: f64, t: f64| {
+        let (p, q) = (1.0 / (1.0 + (-z).exp()), 1.0 / (1.0 + z.exp()));
+        (0.25 * t + 0.75 * (1.0 - t)) * (t * q + (1.0 - t) * p).powi(2) * bce(z, t)
+    };
+    pairs("focal", &x, &[0.25, 0.5, 0.75, 0.125], |z, t| z.focal(t, focal), plain);
     pairs("a constant on either side", &x, &y, |x, y| (2.0 - x) / (y * 3.0), |x, y| (2.0 - x) / (y * 3.0));
 }
 
@@ -349,6 +355,15 @@ fn rows_are_what_they_say() {
             arrays[0].chunks(4).zip(arrays[1].chunks(4)).map(row).collect()
         },
     );
+    for epsilon in [0.0, 0.25] {
+        let trace = |args: &[Expr]| args[0].cosine(&args[1], epsilon);
+        let other = (vec![2, 3, 4], (0..24).map(|i| f64::from(i * 5 % 24) / 16.0 - 0.5).collect());
+        check(&format!("cosine {epsilon}"), &[cube(), other], trace, |arrays| {
+            let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
+            let rows = arrays[0].chunks(4).zip(arrays[1].chunks(4));
+            rows.map(|(x, y)| dot(x, y) / ((dot(x, x) + epsilon) * (dot(y, y) + epsilon)).sqrt()).collect()
+        });
+    }
     for (p, epsilon) in [(1.0, 0.0), (1.5, 0.0), (2.0, 0.0), (2.0, 0.25), (3.0, 0.5), (2.7, 0.0)] {
         // Odd numerators: no coordinate is 0, where degrees below 2 have no second derivative.
         let trace = |args: &[Expr]| (&args[0] + 0.0625).norm(Power::Finite(p), epsilon);

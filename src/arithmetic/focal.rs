@@ -4,8 +4,8 @@
 //! any precision shows, the side of the limit by the inequalities of [`below_limit`]. *Total*.
 
 use super::ball::{Ball, Place, Side};
+use super::binary::weighted_sum;
 use super::elementary::{exp, expm1, log_sigmoid, pow, sigmoid, softplus};
-use super::evaluate::weighted_sum;
 use crate::graph::{Focal, SoftTarget};
 
 /// From this |z| on e^−|z| is less than 2^−11800, which is near the last precision.

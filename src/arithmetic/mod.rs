@@ -4,6 +4,9 @@
 
 pub mod ball;
 mod binary;
+#[cfg(test)]
+mod binary_soundness;
+mod cosine;
 pub mod elementary;
 pub mod evaluate;
 pub mod fast;

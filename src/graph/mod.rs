@@ -3,6 +3,7 @@
 //! accumulation, which can be differentiated again.
 
 mod binary;
+mod cosine;
 mod focal;
 mod op;
 

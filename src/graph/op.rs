@@ -4,6 +4,7 @@
 //! without computing. At kinks a derivative is the whole subdifferential: the operations that yield sets say so.
 
 use super::binary::{self, LogClamp};
+use super::cosine;
 use super::focal::{self, Focal};
 use super::{Expr, Real};
 use std::sync::Arc;
@@ -146,6 +147,10 @@ pub enum Op {
     NormGradient { p: Degree, epsilon: Real },
     /// x/‖x‖₂; undefined at 0.
     Normalize,
+    /// x·y/√((‖x‖² + ε)(‖y‖² + ε)) of (x, y); undefined where a factor is 0.
+    Cosine { epsilon: Real },
+    /// ∂cosine/∂x of (x, y).
+    CosineGradient { epsilon: Real },
 }
 
 /// A [`Power`] that can be hashed.
@@ -372,6 +377,15 @@ pub(super) fn derivative(op: &Op, args: &[Expr], out: &Expr, g: &Expr, wanted: &
                 (degree - 1.0) * ((curved - projected) / norm)
             }
         }),
+        Op::Cosine { epsilon } => {
+            pick(&[&|| along(g) * args[0].cosine_gradient(&args[1], *epsilon), &|| {
+                along(g) * args[1].cosine_gradient(&args[0], *epsilon)
+            }])
+        }
+        Op::CosineGradient { epsilon } => {
+            let by = |by: &Expr| cosine::second(&args[0], &args[1], *epsilon, g, by);
+            pick(&[&|| by(&args[0]), &|| by(&args[1])])
+        }
         Op::Normalize => one(&|x| {
             let norm = along(&x.norm(Power::Finite(2.0), 0.0));
             (g - out * along(&out.dot(g))) / norm

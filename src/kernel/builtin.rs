@@ -2,9 +2,9 @@
 
 use super::storage::Storage;
 use super::{
-    BUILTIN_FORMATS, Bce, BceWithLogits, Clamping, CrossEntropy, CrossEntropySoft, FocalSigmoid, Kernel,
-    KernelError, NllLoss, NormParams, Reducing, Regression, Residual, Support, TripletGradients,
-    TripletMargin, triplet,
+    BUILTIN_FORMATS, Bce, BceWithLogits, Clamping, CosineEmbedding, CrossEntropy, CrossEntropySoft,
+    FocalSigmoid, Kernel, KernelError, NllLoss, NormParams, Reducing, Regression, Residual, Support,
+    TripletGradients, TripletMargin, triplet,
 };
 use crate::case::{Case, LOSS, Tensors, gradient_name};
 use crate::format::Format;
@@ -169,6 +169,21 @@ fn run<S: Storage>(case: &Case, norm: &triplet::Norm) -> Result<Tensors, KernelE
             };
             kernel.run(&mut loss, by_logits.as_deref_mut());
             vec![("logits", by_logits)]
+        }
+        "cosine_embedding" => {
+            let (mut by_x1, mut by_x2) = (room("x1"), room("x2"));
+            let kernel = CosineEmbedding {
+                x1: &input("x1"),
+                x2: &input("x2"),
+                target: &input("target"),
+                dimensions: case.input("x1").shape[1],
+                upstream: &upstream,
+                margin: params.number("margin").unwrap_or(0.0),
+                epsilon: params.number("epsilon").unwrap_or(0.0),
+                reducing,
+            };
+            kernel.run(&mut loss, by_x1.as_deref_mut(), by_x2.as_deref_mut());
+            vec![("x1", by_x1), ("x2", by_x2)]
         }
         "triplet_margin" => {
             let mut by = ["anchor", "positive", "negative"].map(room);

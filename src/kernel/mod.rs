@@ -59,6 +59,7 @@
 
 mod bce;
 mod builtin;
+mod cosine;
 mod cross_entropy;
 mod cross_entropy_soft;
 mod elementary;
@@ -77,6 +78,7 @@ mod wide;
 
 pub use bce::BceWithLogits;
 pub use builtin::Builtin;
+pub use cosine::CosineEmbedding;
 pub use cross_entropy::CrossEntropy;
 pub use cross_entropy_soft::CrossEntropySoft;
 pub use focal::FocalSigmoid;
@@ -220,6 +222,7 @@ pub fn claims() -> impl Iterator<Item = &'static Claim> {
         probability::CLAIMS,
         focal::CLAIMS,
         triplet::CLAIMS,
+        cosine::CLAIMS,
     ];
     all.into_iter().flatten()
 }

@@ -13,6 +13,7 @@ pub use spec::{
 
 mod binary;
 mod classification;
+mod cosine;
 mod metric;
 mod reduction;
 mod regression;
@@ -36,6 +37,7 @@ pub static LOSSES: &[&dyn LossEntry] = &[
     &Entry::<binary::Bce>::NEW,
     &Entry::<binary::FocalSigmoid>::NEW,
     &Entry::<metric::TripletMargin>::NEW,
+    &Entry::<cosine::CosineEmbedding>::NEW,
 ];
 
 /// The loss of that id.

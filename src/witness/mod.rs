@@ -7,6 +7,7 @@
 mod amount;
 mod binary;
 mod classification;
+mod cosine;
 mod decimal;
 mod metric;
 mod real;
@@ -35,6 +36,7 @@ static WITNESSES: &[(&str, ClosedForm)] = &[
     ("bce", binary::bce),
     ("focal_sigmoid", binary::focal_sigmoid),
     ("triplet_margin", metric::triplet_margin),
+    ("cosine_embedding", cosine::cosine_embedding),
 ];
 
 /// The decimal exponent of the error that an agreement allows, of a claim's scale: MODEL.md, rule 12.

@@ -157,6 +157,14 @@ impl Evaluation<'_> {
             Op::Softmax | Op::CrossEntropyGradient(_) | Op::SoftCrossEntropyGradient => {
                 self.tied_softmax(id, element)
             }
+            Op::Cosine { .. } | Op::CosineGradient { .. } => {
+                let key = ([node.args[0], node.args[1]], self.row_number(id, element));
+                let cosine = self.cosines.get(&key)?;
+                match node.op {
+                    Op::Cosine { .. } => cosine.value_parts(),
+                    _ => cosine.gradient_parts(&self.ball(id, 0, element), &self.ball(id, 1, element)),
+                }
+            }
             Op::BceGradient(clamp) if !is_set(0) && !is_set(1) => {
                 let (p, y) = (self.ball(id, 0, element), self.ball(id, 1, element));
                 binary::bce_gradient_parts(&p, &y, *clamp, self.effort.prec)

@@ -1,6 +1,7 @@
 //! The interpreter: every node of a graph as an array of balls, one loop a node.
 
 use super::ball::Ball;
+use super::cosine::Cosine;
 use super::model::Model;
 use super::norm::{Norm, normalized};
 use super::range::{Left, left};
@@ -211,7 +212,7 @@ fn on_rows(model: &Model, node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) ->
     let mut row = Row::default();
     for (n, line) in x.chunks_exact(width).enumerate() {
         let second = || &args[1][n * width..(n + 1) * width];
-        if !matches!(node.op, Op::Norm { .. } | Op::NormGradient { .. } | Op::Normalize) {
+        if uses_exponentials(&node.op) {
             row.look(model, line);
         }
         match &node.op {
@@ -239,10 +240,28 @@ fn on_rows(model: &Model, node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) ->
                 let norm = Norm::of(model, line, crate::graph::Power::Finite(2.0), 0.0).value;
                 result.extend(line.iter().map(|&x| normalized(model, x, norm)));
             }
+            Op::Cosine { epsilon } => result.push(Cosine::of(model, line, second(), epsilon.get()).value),
+            Op::CosineGradient { epsilon } => {
+                let cosine = Cosine::of(model, line, second(), epsilon.get());
+                let pairs = line.iter().zip(second());
+                result.extend(pairs.map(|(&x, &y)| cosine.gradient(model, x, y)));
+            }
             op => unreachable!("{} is no operation on rows", op.name()),
         }
     }
     result
+}
+
+/// Whether the operation needs its rows' exponentials.
+fn uses_exponentials(op: &Op) -> bool {
+    !matches!(
+        op,
+        Op::Norm { .. }
+            | Op::NormGradient { .. }
+            | Op::Normalize
+            | Op::Cosine { .. }
+            | Op::CosineGradient { .. }
+    )
 }
 
 /// One value for each line along an axis, from the flat indices of its elements.

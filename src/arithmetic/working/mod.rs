@@ -6,6 +6,7 @@
 
 mod ball;
 mod binary;
+mod cosine;
 mod eval;
 mod focal;
 mod model;
@@ -165,7 +166,9 @@ fn longest_sum(program: &Program, behind: &[NodeId]) -> usize {
             | Op::SoftCrossEntropyGradient
             | Op::Norm { .. }
             | Op::NormGradient { .. }
-            | Op::Normalize => row,
+            | Op::Normalize
+            | Op::Cosine { .. }
+            | Op::CosineGradient { .. } => row,
             _ => None,
         }
     };

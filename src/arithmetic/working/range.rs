@@ -87,6 +87,8 @@ fn on_rows(op: &Op) -> bool {
             | Op::Norm { .. }
             | Op::NormGradient { .. }
             | Op::Normalize
+            | Op::Cosine { .. }
+            | Op::CosineGradient { .. }
     )
 }
 
@@ -134,6 +136,19 @@ fn leave(
         }
         Op::Norm { p, .. } | Op::NormGradient { p, .. } => power_sums(args, shapes, p.power(), beyond, left),
         Op::Normalize => power_sums(args, shapes, Power::Finite(2.0), beyond, left),
+        // The product of the squared norms is what kernels take one root of.
+        Op::Cosine { .. } | Op::CosineGradient { .. } => {
+            let width = shapes[0].last().copied().unwrap_or(1).max(1);
+            let each = left.len() / (args[0].len() / width).max(1);
+            for (at, (x, y)) in args[0].chunks(width).zip(args[1].chunks(width)).enumerate() {
+                let sums = [x, y].map(|row| power_sum(row, Power::Finite(2.0)));
+                if x.iter().chain(y).all(finite)
+                    && (beyond(sums[0] * sums[1]) || sums.into_iter().any(beyond))
+                {
+                    left[at * each..(at + 1) * each].fill(true);
+                }
+            }
+        }
         Op::CrossEntropy(_) | Op::LogSoftmax | Op::SoftCrossEntropyGradient => {
             // −∞ is a logit like any other; a loss that is infinite for another reason has it at the target.
             for (left, y) in left.iter_mut().zip(value) {

@@ -30,6 +30,8 @@ const NLL: &str = "nll_loss";
 const MINUS_INFINITY: f64 = f64::NEG_INFINITY;
 const BCE: &str = "bce_with_logits";
 const PROBABILITY: &str = "bce";
+const FOCAL: &str = "focal_sigmoid";
+const COSINE: &str = "cosine_embedding";
 const TRIPLET: &str = "triplet_margin";
 
 /// The table. The numbers are the entries' own where they give any; the rest is scaled to the least size that shows the
@@ -170,6 +172,29 @@ pub(super) const TRIGGERS: &[Trigger] = &[
     }),
     trigger("BC-22", PROBABILITY, Regime::Saturated, |s| {
         s.param("reduction", "none").probabilities(&[1.0, 0.9999], &[1.0, 1.0])
+    }),
+    trigger("RD-07", FOCAL, Regime::Typical, |s| s.binary(&[1.0, -2.0, 0.5], &[0.0, 1.0, 1.0]).upstream(2.5)),
+    trigger("BC-23", FOCAL, Regime::Saturated, |s| s.param("reduction", "none").binary(&[100.0], &[1.0])),
+    trigger("BC-25", FOCAL, Regime::Saturated, |s| {
+        s.param("gamma", 0.0).param("reduction", "none").binary(&[1000.0], &[1.0])
+    }),
+    trigger("BC-25", FOCAL, Regime::Saturated, |s| {
+        s.param("gamma", 0.5).param("reduction", "none").binary(&[100.0, 40.0], &[1.0, 1.0])
+    }),
+    trigger("BC-27", FOCAL, Regime::Saturated, |s| {
+        s.param("gamma", 0.0).param("reduction", "none").binary(&[-2.0, 0.3, 19.0], &[0.0, 1.0, 1.0])
+    }),
+    trigger("BC-29", FOCAL, Regime::Saturated, |s| {
+        s.param("gamma", 0.5).param("reduction", "none").binary(&[-20.0, 20.0, -800.0], &[1.0, 0.0, 0.0])
+    }),
+    trigger("RD-07", COSINE, Regime::Typical, |s| {
+        s.directions(&[1.0, -2.0, 0.5], &[0.25, 1.0, 1.0], &[1.0]).upstream(2.5)
+    }),
+    trigger("DS-14", COSINE, Regime::Degenerate, |s| {
+        s.param("epsilon", 1e-12).directions(&[0.0, 0.0], &[1.0, 0.5], &[1.0])
+    }),
+    trigger("DS-01", COSINE, Regime::Degenerate, |s| {
+        s.param("epsilon", 1e-12).directions(&[0.0, 0.0], &[0.0, 0.0], &[-1.0])
     }),
     trigger("DS-01", TRIPLET, Regime::Degenerate, |s| {
         s.param("margin", 1.0).triplet(&[0.0, 0.0], &[0.0, 0.0], &[0.25, 0.5])
@@ -339,6 +364,13 @@ impl Sketch {
         self.floats("probability", &shape, probability).floats("target", &shape, target)
     }
 
+    /// A pair of rows, or as many as there are signs.
+    fn directions(self, x1: &[f64], x2: &[f64], signs: &[f64]) -> Sketch {
+        let shape = [signs.len(), x1.len() / signs.len()];
+        let sketch = self.floats("x1", &shape, x1).floats("x2", &shape, x2);
+        sketch.floats("target", &[signs.len()], signs)
+    }
+
     fn triplet(self, anchor: &[f64], positive: &[f64], negative: &[f64]) -> Sketch {
         let shape = [1, anchor.len()];
         let sketch = self.floats("anchor", &shape, anchor).floats("positive", &shape, positive);
@@ -389,8 +421,9 @@ mod tests {
     /// The entries of KNOWN_BUGS.md that concern the built losses.
     const ENTRIES: &[&str] = &[
         "CE-01", "CE-05", "CE-06", "CE-10", "CE-17", "CE-20", "CE-26", "RD-02", "RD-04", "RD-07", "RD-09",
-        "RD-12", "RD-15", "KL-05", "KL-15", "BC-02", "BC-04", "BC-08", "BC-20", "BC-22", "BC-11", "BC-13",
-        "BC-16", "BC-17", "BC-31", "DS-01", "DS-03", "DS-05", "DS-06", "DS-09", "DS-14",
+        "RD-12", "RD-15", "KL-05", "KL-15", "BC-02", "BC-04", "BC-08", "BC-20", "BC-22", "BC-23", "BC-25",
+        "BC-27", "BC-29", "BC-11", "BC-13", "BC-16", "BC-17", "BC-31", "DS-01", "DS-03", "DS-05", "DS-06",
+        "DS-09", "DS-14",
     ];
 
     fn made(trigger: &Trigger, format: Format, taken: &Taken) -> Option<Case> {

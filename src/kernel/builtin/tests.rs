@@ -286,4 +286,5 @@ fn triplet_agrees_with_f64() {
     }
 }
 
+mod binary_and_cosine;
 mod special_cases;
