@@ -46,7 +46,7 @@ target/venv/done:
 
 # Containment of every ball operation, 10^7 of them; `make test` does 10^5.
 soundness: setup
-	LOSSPROOF_SOUNDNESS=10000000 cargo test --release --test ball_soundness -- --nocapture
+	LOSSPROOF_SOUNDNESS=10000000 cargo test --release --test ball_soundness --test tiers_agree -- --nocapture
 
 # The catalogue's formulas in mpmath against the oracle, both ways; minutes, so not part of `make test`. CASES is per loss,
 # format and regime.
