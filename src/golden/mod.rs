@@ -43,7 +43,8 @@ pub use restrict::restricted;
 #[cfg(feature = "oracle")]
 pub use select::FILE_BUDGET;
 pub use types::{
-    File, Group, Ignoring, Kind, Listed, MachineModel, Manifest, Note, Output, SCHEMA, Source, StoredTensor, Test,
+    File, Group, Ignoring, Kind, Listed, MachineModel, Manifest, Note, Output, SCHEMA, Source, StoredTensor,
+    Test,
 };
 #[cfg(feature = "oracle")]
 pub use verify::{Difference, Verification, verify};

@@ -249,7 +249,14 @@ impl Convicted {
     }
 
     /// A kernel of the registry.
-    fn kernel(&mut self, name: &str, kernel: &dyn Kernel, case: &Case, verified: &Verified, machine: &Machine) {
+    fn kernel(
+        &mut self,
+        name: &str,
+        kernel: &dyn Kernel,
+        case: &Case,
+        verified: &Verified,
+        machine: &Machine,
+    ) {
         for support in kernel.supports() {
             let Some((case, verified)) = restricted(case, verified, &support) else { continue };
             // One that fails with an error or a panic is found by any case.

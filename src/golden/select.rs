@@ -17,8 +17,8 @@
 use super::Test;
 use super::convert::Answered;
 use super::rivals::{self, Conviction};
-use crate::case::regime::{Regime, Taken, generate, trigger_cases};
 use crate::case::Case;
+use crate::case::regime::{Regime, Taken, generate, trigger_cases};
 use crate::format::Format;
 use crate::judge::Machine;
 use crate::kernel::mutants;
@@ -95,7 +95,9 @@ pub fn triggers(entry: &dyn LossEntry, format: Format, long: usize) -> Vec<(Vec<
     }
     for mutant in mutants().iter().filter(|mutant| mutant.formats().contains(&format)) {
         let (id, case) = (mutant.about.entry, mutant.trigger(format));
-        if case.loss != entry.spec().id || triggers.iter().any(|(ids, ..)| ids.iter().any(|known| known == id)) {
+        if case.loss != entry.spec().id
+            || triggers.iter().any(|(ids, ..)| ids.iter().any(|known| known == id))
+        {
             continue;
         }
         // It asks for what the mutant gives; a golden test has every gradient.
@@ -165,7 +167,8 @@ impl Turn {
     fn new(entry: &dyn LossEntry, format: Format, regime: Regime, seed: u64) -> Turn {
         let taken = Taken::all(entry);
         // The triggers come first, and are tests already.
-        let triggers = trigger_cases(entry, format, &taken, LONG).into_iter().filter(|(_, of, _)| *of == regime);
+        let triggers =
+            trigger_cases(entry, format, &taken, LONG).into_iter().filter(|(_, of, _)| *of == regime);
         let triggers = triggers.count();
         let cases = generate(entry, format, regime, &taken, seed, triggers + CANDIDATES, LONG);
         let cases = cases.into_par_iter().skip(triggers).filter_map(|case| match regime {

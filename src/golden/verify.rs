@@ -94,6 +94,10 @@ pub fn verify(folder: &Path, quick: bool, progress: &dyn Progress) -> Result<Ver
             verification.differences.push(Difference::Set { path: (*path).clone(), problem });
         }
     }
+    if let Some((path, _)) = read.iter().find(|(_, file)| file.file.source != manifest.source) {
+        let problem = format!("its source is not that of {path}");
+        verification.differences.push(Difference::Set { path: MANIFEST.to_owned(), problem });
+    }
     verification.files = read.len();
     verification.tests = read.iter().map(|(_, file)| file.tests.len()).sum();
     let outputs = read.iter().flat_map(|(_, file)| file.tests.iter().flat_map(|test| &test.verified.outputs));
@@ -139,8 +143,7 @@ fn strangers(folder: &Path, listed: &BTreeSet<&String>) -> Vec<Difference> {
 fn prove_again(read: &Read, progress: &dyn Progress) -> (Vec<Difference>, Vec<&'static str>) {
     let stored: Vec<&Test> = read.file.groups.iter().flat_map(|group| &group.tests).collect();
     let found = read.tests.par_iter().zip(&stored).map(|(answered, stored)| {
-        let difference =
-            |what| Difference::Test { path: read.path.clone(), test: stored.id, what };
+        let difference = |what| Difference::Test { path: read.path.clone(), test: stored.id, what };
         let mut skipped = None;
         let what = match oracle::verify(&answered.case, &Machine::of(answered.case.format)) {
             Err(error) => vec![error.to_string()],
@@ -224,7 +227,8 @@ fn against_witness(case: &Case, stored: &Verified) -> Result<Vec<String>, Skip> 
     let Ok(bounds) = oracle::prove_with_bounds(case) else { return Ok(what) };
     for ((truth, bounds), claimed) in bounds.iter().zip(&claimed.outputs) {
         for (at, (bounds, claim)) in bounds.iter().zip(&claimed.elements).enumerate() {
-            let (low, high) = bounds.as_ref().map_or(("nan", "nan"), |(low, high)| (low.as_str(), high.as_str()));
+            let (low, high) =
+                bounds.as_ref().map_or(("nan", "nan"), |(low, high)| (low.as_str(), high.as_str()));
             if !agrees(low, high, claim) {
                 let index = unravel(&truth.shape, at);
                 what.push(format!(
@@ -247,7 +251,8 @@ fn same_truths(a: &OutputTruth, b: &OutputTruth) -> bool {
     // A set's ends say whether they are exact only by their last bit in a file.
     let same = |a: &Truth, b: &Truth| match (a, b) {
         (Truth::Set(a, b), Truth::Set(c, d)) => {
-            (a.mantissa, a.exponent, b.mantissa, b.exponent) == (c.mantissa, c.exponent, d.mantissa, d.exponent)
+            (a.mantissa, a.exponent, b.mantissa, b.exponent)
+                == (c.mantissa, c.exponent, d.mantissa, d.exponent)
         }
         _ => a == b,
     };

@@ -101,7 +101,10 @@ fn a_changed_digit_is_named_by_file_test_and_element() {
     let mut file = golden::read_file(&path, text.as_bytes()).unwrap().file;
     let with = |change: &dyn Fn(&mut golden::Output)| {
         let mut changed = file.clone();
-        let test = changed.groups[0].tests.iter_mut().find(|test| test.outputs["grad.prediction"].values.0.len() > 1);
+        let test = changed.groups[0]
+            .tests
+            .iter_mut()
+            .find(|test| test.outputs["grad.prediction"].values.0.len() > 1);
         let test = test.unwrap();
         change(test.outputs.get_mut("grad.prediction").unwrap());
         (test.id, golden::file_text(&changed))
@@ -158,7 +161,8 @@ fn a_changed_digit_is_named_by_file_test_and_element() {
 fn a_field_that_is_not_known_is_refused_wherever_it_stands() {
     let path = path(Format::F32);
     let text = std::fs::read_to_string(set::small().join(&path)).unwrap();
-    let places = ["{\"schema\":1,", "\"source\":{", "{\"params\":", "{\"id\":1,", "{\"dtype\":", "{\"shape\":"];
+    let places =
+        ["{\"schema\":1,", "\"source\":{", "{\"params\":", "{\"id\":1,", "{\"dtype\":", "{\"shape\":"];
     for place in places {
         assert!(text.contains(place), "{place}");
         let (before, brace) = place.split_once('{').unwrap();
@@ -169,7 +173,8 @@ fn a_field_that_is_not_known_is_refused_wherever_it_stands() {
         assert!(found[0].contains(&path) && found[0].contains("unknown field `more`"), "{place}: {found:?}");
     }
     // The same field twice, and a space, say nothing new, and are changes all the same.
-    for (place, other) in [("\"nonnegative\":true,", "\"nonnegative\":true ,"), ("{\"id\":1,", "{\"id\":1, ")] {
+    for (place, other) in [("\"nonnegative\":true,", "\"nonnegative\":true ,"), ("{\"id\":1,", "{\"id\":1, ")]
+    {
         let copy = set::copy();
         replace(copy.path(), &path, &text.replacen(place, other, 1));
         assert!(differences(copy.path(), true)[0].contains("is not as lossproof writes it"), "{place}");

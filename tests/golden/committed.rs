@@ -1,7 +1,7 @@
 //! The committed set: whole, small, and with every bug that shipped in it.
 
 use super::set;
-use lossproof::case::regime::{Regime, trigger_cases, Taken};
+use lossproof::case::regime::{Regime, Taken, trigger_cases};
 use lossproof::check::Silent;
 use lossproof::format::Format;
 use lossproof::golden::{self, FOLDER_VARIABLE, MANIFEST, relative_path, verify};

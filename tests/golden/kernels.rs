@@ -42,16 +42,20 @@ fn every_verdict_is_the_one_that_the_oracle_gives() {
                 }
             }
             for (case, outputs) in answers {
-                let support = Support {
-                    gradients: case.gradients.clone(),
-                    ..Support::everything(&case.loss)
-                };
+                let support =
+                    Support { gradients: case.gradients.clone(), ..Support::everything(&case.loss) };
                 let (_, stored) = restricted(&test.case, &test.verified, &support).unwrap();
                 let (_, live) = restricted(&test.case, &live, &support).unwrap();
                 for demanded in [Level::Correct, Level::Stable, Level::Backward] {
                     let from_file = judge(&case, &stored, &outputs, &machine, demanded);
                     let from_oracle = judge(&case, &live, &outputs, &machine, demanded);
-                    assert_eq!(format!("{from_file:?}"), format!("{from_oracle:?}"), "{} {}", read.path, test.id);
+                    assert_eq!(
+                        format!("{from_file:?}"),
+                        format!("{from_oracle:?}"),
+                        "{} {}",
+                        read.path,
+                        test.id
+                    );
                     compared += from_file.len();
                 }
             }
@@ -77,7 +81,10 @@ fn every_mutant_of_a_loss_in_the_set_fails_and_every_twin_holds() {
         let (bad, good) = (check(&mutant.wrong), check(&mutant.twin));
         for &format in mutant.formats() {
             let fails = |report: &Option<Report>| {
-                report.iter().flat_map(|report| &report.cells).any(|c| c.format == format && c.held == Some(false))
+                report
+                    .iter()
+                    .flat_map(|report| &report.cells)
+                    .any(|c| c.format == format && c.held == Some(false))
             };
             if !fails(&bad) {
                 wrong.push(format!("{} in {format} holds", mutant.wrong.name()));
