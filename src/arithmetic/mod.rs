@@ -3,8 +3,15 @@
 //! They know nothing of losses.
 
 pub mod ball;
+mod binary;
+#[cfg(test)]
+mod binary_soundness;
+mod cosine;
 pub mod elementary;
 pub mod evaluate;
+pub mod fast;
+mod focal;
+pub mod huber;
 mod monomial;
 pub mod radius;
 mod rows;

@@ -4,13 +4,17 @@
 //! names of its parameters say which values are worth a case. No generator knows a loss by its id, but for the table of
 //! bugs that shipped. A case depends on (loss, format, regime, what the subject takes, seed, its index) and on nothing else.
 
+mod directions;
+mod distributions;
 mod draft;
 mod elementwise;
 mod numbers;
 mod params;
+mod probability;
 mod random;
 mod residual;
 mod rows;
+mod spread;
 mod triggers;
 mod upstream;
 mod vectors;
@@ -176,8 +180,14 @@ enum Kind {
     Residual([&'static str; 2]),
     /// Rows of scores against classes.
     Rows(rows::Roles),
+    /// Rows of scores against distributions over the classes.
+    Distributions(distributions::Roles),
     /// Scores against probabilities or signs.
     Elementwise(elementwise::Roles),
+    /// Probabilities against probabilities.
+    Probability(probability::Roles),
+    /// Pairs of embeddings with a sign.
+    Directions(directions::Roles),
     /// Embeddings.
     Vectors(Vec<&'static str>),
     /// None of these: each input by its domain alone.
@@ -190,8 +200,14 @@ impl Kind {
             Kind::Residual(roles)
         } else if let Some(roles) = rows::roles(spec) {
             Kind::Rows(roles)
+        } else if let Some(roles) = distributions::roles(spec) {
+            Kind::Distributions(roles)
         } else if let Some(roles) = elementwise::roles(spec) {
             Kind::Elementwise(roles)
+        } else if let Some(roles) = probability::roles(spec) {
+            Kind::Probability(roles)
+        } else if let Some(roles) = directions::roles(spec) {
+            Kind::Directions(roles)
         } else if let Some(roles) = vectors::roles(spec) {
             Kind::Vectors(roles)
         } else {
@@ -283,7 +299,10 @@ fn drawn(
     match Kind::of(loss.spec()) {
         Kind::Residual(roles) => residual::fill(&mut draft, roles),
         Kind::Rows(roles) => rows::fill(&mut draft, roles),
+        Kind::Distributions(roles) => distributions::fill(&mut draft, roles),
         Kind::Elementwise(roles) => elementwise::fill(&mut draft, roles),
+        Kind::Probability(roles) => probability::fill(&mut draft, roles),
+        Kind::Directions(roles) => directions::fill(&mut draft, roles),
         Kind::Vectors(names) => vectors::fill(&mut draft, &names),
         Kind::Other => {}
     }

@@ -154,11 +154,8 @@ fn subject(args: &Args) -> Result<Box<dyn Subject>, Stop> {
         return Ok(Box::new(process));
     }
     if let Some(name) = &args.kernel {
-        let kernel = kernel::find(name).ok_or_else(|| {
-            let known = kernel::builtin().iter().map(|kernel| kernel.name());
-            names::unknown("kernel", name, known, "without --kernel the right built-in kernels are checked")
-        })?;
-        return Ok(Box::new(InProcess::new(kernel)));
+        let help = "without --kernel the right built-in kernels are checked";
+        return Ok(Box::new(InProcess::new(names::kernel(name, help)?)));
     }
     match kernel::builtin().first() {
         Some(kernel) => Ok(Box::new(InProcess::new(*kernel))),

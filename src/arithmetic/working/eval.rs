@@ -1,6 +1,7 @@
 //! The interpreter: every node of a graph as an array of balls, one loop a node.
 
 use super::ball::Ball;
+use super::cosine::Cosine;
 use super::model::Model;
 use super::norm::{Norm, normalized};
 use super::range::{Left, left};
@@ -63,7 +64,7 @@ impl Run {
                         vec![Ball::ONE; values.len()].into()
                     }
                 }
-                (_, Op::Reshape | Op::StopGradient) => {
+                (_, Op::Reshape | Op::StopGradient | Op::GradientTo) => {
                     run.left[id] = run.left[node.args[0]].clone();
                     run.values[node.args[0]].clone()
                 }
@@ -123,7 +124,8 @@ fn map3(args: &[&[Ball]], f: impl Fn(Ball, Ball, Ball) -> Ball) -> Vec<Ball> {
 fn evaluate(model: &Model, node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) -> Vec<Ball> {
     let x = args.first().copied().unwrap_or(&[]);
     match &node.op {
-        Op::Input(_) | Op::Reshape | Op::StopGradient => x.to_vec(),
+        Op::Input(_) | Op::Reshape | Op::StopGradient | Op::GradientTo => x.to_vec(),
+        Op::LnTwoPi => vec![model.ln_two_pi(); node.len()],
         Op::Constant(c) => vec![model.constant(c.get()); node.len()],
 
         Op::Add => map2(args, |a, b| model.add(a, b)),
@@ -150,6 +152,8 @@ fn evaluate(model: &Model, node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) -
         Op::LogSigmoid => map1(x, |x| model.log_sigmoid(x)),
         Op::LogCosh => map1(x, |x| model.log_cosh(x)),
         Op::Expm1Minus => map1(x, |x| model.expm1_minus(x)),
+        Op::Huber(delta) => map1(x, |x| model.huber(x, delta.get())),
+        Op::SmoothL1(beta) => map1(x, |x| model.smooth_l1(x, beta.get())),
         Op::Xlogy => map2(args, |x, y| model.xlogy(x, y)),
         Op::BceWithLogits => map2(args, |z, y| model.bce_with_logits(z, y)),
         Op::SigmoidMinus => map2(args, |z, y| model.sigmoid_minus(z, y)),
@@ -158,6 +162,11 @@ fn evaluate(model: &Model, node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) -
         Op::SoftplusGap => {
             map2(args, |z, w| model.sub(model.mul(w, model.softplus(z.neg())), model.softplus(z)))
         }
+        Op::Bce(clamp) => map2(args, |p, y| model.bce(p, y, *clamp)),
+        Op::BceGradient(clamp) => map2(args, |p, y| model.bce_gradient(p, y, *clamp)),
+        Op::Focal(form) => map2(args, |z, y| model.focal(z, y, *form)),
+        Op::FocalGradient(form) => map2(args, |z, y| model.focal_gradient(z, y, *form)),
+        Op::BceTargetGradient(clamp) => map1(x, |p| model.bce_target_gradient(p, *clamp)),
 
         Op::Select(mask) => {
             let chosen = mask.iter().zip(x.iter().zip(args[1]));
@@ -206,7 +215,7 @@ fn on_rows(model: &Model, node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) ->
     let mut row = Row::default();
     for (n, line) in x.chunks_exact(width).enumerate() {
         let second = || &args[1][n * width..(n + 1) * width];
-        if !matches!(node.op, Op::Norm { .. } | Op::NormGradient { .. } | Op::Normalize) {
+        if uses_exponentials(&node.op) {
             row.look(model, line);
         }
         match &node.op {
@@ -234,10 +243,28 @@ fn on_rows(model: &Model, node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) ->
                 let norm = Norm::of(model, line, crate::graph::Power::Finite(2.0), 0.0).value;
                 result.extend(line.iter().map(|&x| normalized(model, x, norm)));
             }
+            Op::Cosine { epsilon } => result.push(Cosine::of(model, line, second(), epsilon.get()).value),
+            Op::CosineGradient { epsilon } => {
+                let cosine = Cosine::of(model, line, second(), epsilon.get());
+                let pairs = line.iter().zip(second());
+                result.extend(pairs.map(|(&x, &y)| cosine.gradient(model, x, y)));
+            }
             op => unreachable!("{} is no operation on rows", op.name()),
         }
     }
     result
+}
+
+/// Whether the operation needs its rows' exponentials.
+fn uses_exponentials(op: &Op) -> bool {
+    !matches!(
+        op,
+        Op::Norm { .. }
+            | Op::NormGradient { .. }
+            | Op::Normalize
+            | Op::Cosine { .. }
+            | Op::CosineGradient { .. }
+    )
 }
 
 /// One value for each line along an axis, from the flat indices of its elements.

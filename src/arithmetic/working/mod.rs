@@ -5,7 +5,11 @@
 //! (rule 8); and perturbed inputs under operations that do not round, for the level `backward`.
 
 mod ball;
+mod binary;
+mod cosine;
 mod eval;
+mod focal;
+mod huber;
 mod model;
 mod norm;
 mod range;
@@ -163,7 +167,9 @@ fn longest_sum(program: &Program, behind: &[NodeId]) -> usize {
             | Op::SoftCrossEntropyGradient
             | Op::Norm { .. }
             | Op::NormGradient { .. }
-            | Op::Normalize => row,
+            | Op::Normalize
+            | Op::Cosine { .. }
+            | Op::CosineGradient { .. } => row,
             _ => None,
         }
     };
