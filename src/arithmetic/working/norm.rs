@@ -78,9 +78,12 @@ fn finite_norm(model: &Model, row: &[Ball], p: f64, epsilon: f64, largest: f64) 
     if largest == 0.0 && epsilon == 0.0 {
         return Ball::new(0.0, rho);
     }
-    if live == 1 && epsilon == 0.0 {
-        // One coordinate: the root of its own power.
-        return Ball::new(largest, rho);
+    if live == 1 && epsilon == 0.0 && p == 2.0 && radii == 0.0 {
+        let square = model.mul(Ball::exact(largest), Ball::exact(largest));
+        if square.is_exact() {
+            // The root of a square that the machine has.
+            return Ball::exact(largest);
+        }
     }
     let scale = if largest == 0.0 { 1.0 } else { largest };
     let m = scaled_root(row.iter().map(|x| x.m.abs()), scale, p, epsilon);
@@ -89,17 +92,36 @@ fn finite_norm(model: &Model, row: &[Ball], p: f64, epsilon: f64, largest: f64) 
     let added = usize::from(epsilon > 0.0);
     let sum = model.gamma(model.height(row.len() + added).min((live + added).max(1) - 1));
     let relative = (power + sum + model.u * f64::from(u8::from(added == 1))) / p;
+    let rho = rho + lost(model, row, p, epsilon, m);
     model.k_ulp(m, rho + relative * (m + rho), root)
+}
+
+/// What the norm m loses where it is computed as it stands, without scaling: θ for each power that is below the normal
+/// numbers; and what the machine's ε lacks.
+fn lost(model: &Model, row: &[Ball], p: f64, epsilon: f64, m: f64) -> f64 {
+    let small = |x: &&Ball| !x.is_zero() && power(x.m.abs(), p) < 2.0 * model.compute.min_normal();
+    let lost = row.iter().filter(small).count() as f64 * model.theta + model.constant(epsilon).r;
+    if lost == 0.0 {
+        return 0.0;
+    }
+    // |(S ± b)^(1/p) − S^(1/p)| is at most b^(1/p); and for b ≤ S/2 at most 2b·S^(1/p)/(p·S), by the slope at S/2.
+    let sum = power(m, p);
+    let by_slope = if lost <= 0.5 * sum { 2.0 * lost / sum * m / p } else { f64::INFINITY };
+    root(lost, p).min(by_slope)
+}
+
+fn power(x: f64, p: f64) -> f64 {
+    match p {
+        1.0 => x,
+        2.0 => x * x,
+        _ if x == 0.0 => 0.0,
+        _ => core_math::pow(x, p),
+    }
 }
 
 /// scale·(Σ(xᵢ/scale)^p + ε/scale^p)^(1/p) for xᵢ ≥ 0.
 fn scaled_root(row: impl Iterator<Item = f64>, scale: f64, p: f64, epsilon: f64) -> f64 {
-    let power = |t: f64| match p {
-        1.0 => t,
-        2.0 => t * t,
-        _ if t == 0.0 => 0.0,
-        _ => core_math::pow(t, p),
-    };
+    let power = |t: f64| power(t, p);
     if !scale.is_finite() {
         return scale;
     }

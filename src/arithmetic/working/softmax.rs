@@ -4,7 +4,7 @@
 //! apart (the tail), so that ln s = log1p(tail) has no cancellation.
 
 use super::ball::{Ball, growth, times};
-use super::model::{DIVIDE_IN_U, EXP_IN_U, Model, two_sum_error, ulps};
+use super::model::{ARGUMENT_IN_U, DIVIDE_IN_U, EXP_IN_U, Model, two_sum_error, ulps};
 use super::sum::Accumulator;
 
 /// A row, looked at once. Buffers are used again for the next row.
@@ -71,8 +71,8 @@ impl Row {
                 self.tail += e;
                 self.moved_tail += grown;
                 if e > 0.0 {
-                    lost +=
-                        e * (self.difference(model, x, largest, d) + model.u * d.abs() + EXP_IN_U * model.u);
+                    let argument = ARGUMENT_IN_U * model.u * d.abs();
+                    lost += e * (self.difference(model, x, largest, d) + argument + EXP_IN_U * model.u);
                 }
             }
         }
@@ -106,7 +106,7 @@ impl Row {
         Ball::new(m, r + model.u * (m.abs() + r))
     }
 
-    /// exp(xᵢ)/s; −∞ makes an exact 0; undefined where all terms are −∞.
+    /// exp(dᵢ)/s or exp(dᵢ − ln s); −∞ makes an exact 0; undefined where all terms are −∞.
     pub fn softmax(&self, model: &Model, row: &[Ball], i: usize) -> Ball {
         if self.undefined {
             return Ball::exact(f64::NAN);
@@ -119,8 +119,14 @@ impl Row {
             return Ball::ONE;
         }
         let delta = if i == self.at { 0.0 } else { self.difference(model, x, row[self.at], d) };
-        let rounding = delta + 2.0 * model.u * d.abs() + (EXP_IN_U + DIVIDE_IN_U) * model.u + self.epsilon;
-        let relative = x.r + self.r_in() + rounding + EXP_IN_U * model.u * self.ln_s;
+        // exp(d)/s: the argument, the exponential, the quotient. exp(d − ln s): that difference is rounded, and ln s
+        // with it. Either is honest.
+        let u = model.u;
+        let quotient = (ARGUMENT_IN_U * d.abs() + DIVIDE_IN_U) * u;
+        let of_logarithm = ulps::LN * model.ulp(self.ln_s);
+        let difference = (ARGUMENT_IN_U + 1.0) * (d.abs() + self.ln_s) * u + of_logarithm;
+        let rounding = delta + quotient.max(difference) + EXP_IN_U * u + self.epsilon;
+        let relative = x.r + self.r_in() + rounding;
         let p = self.exps[i] / self.s;
         let r = match growth(relative) {
             _ if p == 0.0 => core_math::exp(d - self.ln_s + relative),
