@@ -66,7 +66,8 @@ pub fn bce_with_logits_exactly<N: Number>(case: &Case, form: Form) -> Tensors {
         let (miss, hit) = (softplus(z), softplus(&-z.clone()));
         terms.push(weight.clone() * (yw.clone() * hit.clone() + other.clone() * miss.clone()));
         let by_z = other * sigmoid(z, Way::Usual) - yw * sigmoid(&-z.clone(), Way::Usual);
-        let by_y = if pos_weight.is_some() { w * hit - miss } else { -z.clone() };
+        // softplus(−z) − softplus(z) is −z.
+        let by_y = if w == N::one() { -z.clone() } else { w * hit - miss };
         by_logits.push(reduction.scaled(i, &[by_z, weight.clone()]));
         by_target.push(reduction.scaled(i, &[by_y, weight]));
     }

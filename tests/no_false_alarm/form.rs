@@ -15,6 +15,8 @@ pub enum Order {
     UpstreamLast,
     /// … · (upstream · (1 / divisor)).
     Reciprocal,
+    /// … · upstream / divisor.
+    DivisorLast,
 }
 
 /// When a mean divides.
@@ -106,11 +108,6 @@ pub fn optional<N: Number>(case: &Case, name: &str) -> Option<Vec<N>> {
     case.optional(name).map(|tensor| tensor.floats().iter().map(|&x| N::of(x)).collect())
 }
 
-/// A parameter, as the kernel has it.
-pub fn number<N: Number>(case: &Case, name: &str) -> N {
-    N::of(case.params.number(name).expect("a number"))
-}
-
 /// The reduction of a case: the loss from its terms, and the factor that every gradient gets.
 pub struct Reduction<N> {
     form: Form,
@@ -161,6 +158,7 @@ impl<N: Number> Reduction<N> {
             (Order::UpstreamFirst, Some(n)) => product(g / n.clone()),
             (Order::UpstreamFirst, None) => product(g),
             (Order::UpstreamLast, Some(n)) => local() / n.clone() * g,
+            (Order::DivisorLast, Some(n)) => local() * g / n.clone(),
             (Order::Reciprocal, Some(n)) => local() * (g * (N::one() / n.clone())),
             (_, None) => local() * g,
         }

@@ -18,7 +18,7 @@ impl<N: Number> Norm<N> {
         let Some(p) = self.p else { return largest };
         // Scaled by the largest coordinate, or as it stands; so always with ε under the root.
         let scale = match self.form.way {
-            Way::Other if largest > N::zero() && self.epsilon.is_none() => largest,
+            Way::Other if p > 1.0 && largest > N::zero() && self.epsilon.is_none() => largest,
             _ => N::one(),
         };
         let power = |x: &N| match p {

@@ -29,7 +29,6 @@ pub trait Number:
     fn ln(&self) -> Self;
     fn ln_1p(&self) -> Self;
     fn sqrt(&self) -> Self;
-    fn tanh(&self) -> Self;
     fn pow(&self, p: &Self) -> Self;
 
     fn zero() -> Self {
@@ -222,10 +221,6 @@ impl<A: Arithmetic> Number for In<A> {
         self.function(libm::sqrtf, libm::sqrt)
     }
 
-    fn tanh(&self) -> In<A> {
-        self.function(libm::tanhf, libm::tanh)
-    }
-
     fn pow(&self, p: &In<A>) -> In<A> {
         let x = match A::SINGLE {
             true => f64::from(libm::powf(self.0 as f32, p.0 as f32)),
@@ -235,16 +230,13 @@ impl<A: Arithmetic> Number for In<A> {
     }
 }
 
-/// Bits of a [`Wide`] number.
-const BITS: u32 = 300;
+/// A difference that has lost all but so many bits of its operands is what their rounding left over: 0.
+const LEFT_OVER: i64 = 20;
 
-/// A difference that keeps fewer bits than this of its operands is what their rounding left over: 0.
-const LEFT_OVER: i64 = 280;
-
-/// 300 bits, with an exponent that never ends. Basic operations round to odd, so that a number just beside a tie of a
+/// So many bits, with an exponent that never ends. Basic operations round to odd, so that a number just beside a tie of a
 /// narrow format stays on its side of it.
 #[derive(Clone, Debug, PartialEq, PartialOrd)]
-pub struct Wide(Float);
+pub struct Wide<const BITS: u32>(Float);
 
 /// What is rounded towards 0, with the last bit set where something was cut off.
 fn to_odd((mut x, direction): (Float, Ordering)) -> Float {
@@ -259,57 +251,58 @@ fn to_odd((mut x, direction): (Float, Ordering)) -> Float {
     x
 }
 
-impl Wide {
-    fn map(&self, f: impl FnOnce(Float) -> Float) -> Wide {
+impl<const BITS: u32> Wide<BITS> {
+    fn map(&self, f: impl FnOnce(Float) -> Float) -> Wide<BITS> {
         Wide(f(self.0.clone()))
     }
 
-    fn without_left_over(sum: Float, a: &Float, b: &Float) -> Wide {
+    fn without_left_over(sum: Float, a: &Float, b: &Float) -> Wide<BITS> {
         let exponent = |x: &Float| x.get_exp().map_or(i64::MIN, i64::from);
         let largest = exponent(a).max(exponent(b));
-        let left_over = sum.is_finite() && largest.saturating_sub(exponent(&sum)) > LEFT_OVER;
+        let left_over =
+            sum.is_finite() && largest.saturating_sub(exponent(&sum)) > i64::from(BITS) - LEFT_OVER;
         Wide(if left_over { Float::new(BITS) } else { sum })
     }
 }
 
-impl Add for Wide {
-    type Output = Wide;
-    fn add(self, other: Wide) -> Wide {
+impl<const BITS: u32> Add for Wide<BITS> {
+    type Output = Wide<BITS>;
+    fn add(self, other: Wide<BITS>) -> Wide<BITS> {
         let sum = to_odd(Float::with_val_round(BITS, &self.0 + &other.0, Round::Zero));
         Wide::without_left_over(sum, &self.0, &other.0)
     }
 }
 
-impl Sub for Wide {
-    type Output = Wide;
-    fn sub(self, other: Wide) -> Wide {
+impl<const BITS: u32> Sub for Wide<BITS> {
+    type Output = Wide<BITS>;
+    fn sub(self, other: Wide<BITS>) -> Wide<BITS> {
         self + -other
     }
 }
 
-impl Mul for Wide {
-    type Output = Wide;
-    fn mul(self, other: Wide) -> Wide {
+impl<const BITS: u32> Mul for Wide<BITS> {
+    type Output = Wide<BITS>;
+    fn mul(self, other: Wide<BITS>) -> Wide<BITS> {
         Wide(to_odd(Float::with_val_round(BITS, &self.0 * &other.0, Round::Zero)))
     }
 }
 
-impl Div for Wide {
-    type Output = Wide;
-    fn div(self, other: Wide) -> Wide {
+impl<const BITS: u32> Div for Wide<BITS> {
+    type Output = Wide<BITS>;
+    fn div(self, other: Wide<BITS>) -> Wide<BITS> {
         Wide(to_odd(Float::with_val_round(BITS, &self.0 / &other.0, Round::Zero)))
     }
 }
 
-impl Neg for Wide {
-    type Output = Wide;
-    fn neg(self) -> Wide {
+impl<const BITS: u32> Neg for Wide<BITS> {
+    type Output = Wide<BITS>;
+    fn neg(self) -> Wide<BITS> {
         Wide(-self.0)
     }
 }
 
-impl Number for Wide {
-    fn of(x: f64) -> Wide {
+impl<const BITS: u32> Number for Wide<BITS> {
+    fn of(x: f64) -> Wide<BITS> {
         Wide(Float::with_val(BITS, x))
     }
 
@@ -321,35 +314,36 @@ impl Number for Wide {
         format.round(to_odd(Float::with_val_round(53, &self.0, Round::Zero)).to_f64())
     }
 
-    fn exp(&self) -> Wide {
-        self.map(Float::exp)
+    /// Where even MPFR's exponents end, something is left that is not 0.
+    fn exp(&self) -> Wide<BITS> {
+        let least = || Float::with_val(BITS, 1) >> (1u32 << 30);
+        self.map(|x| match x.is_finite() {
+            true => Some(x.exp()).filter(|y| !y.is_zero()).unwrap_or_else(least),
+            false => x.exp(),
+        })
     }
 
-    fn exp2(&self) -> Wide {
+    fn exp2(&self) -> Wide<BITS> {
         self.map(Float::exp2)
     }
 
-    fn expm1(&self) -> Wide {
+    fn expm1(&self) -> Wide<BITS> {
         self.map(Float::exp_m1)
     }
 
-    fn ln(&self) -> Wide {
+    fn ln(&self) -> Wide<BITS> {
         self.map(Float::ln)
     }
 
-    fn ln_1p(&self) -> Wide {
+    fn ln_1p(&self) -> Wide<BITS> {
         self.map(Float::ln_1p)
     }
 
-    fn sqrt(&self) -> Wide {
+    fn sqrt(&self) -> Wide<BITS> {
         self.map(Float::sqrt)
     }
 
-    fn tanh(&self) -> Wide {
-        self.map(Float::tanh)
-    }
-
-    fn pow(&self, p: &Wide) -> Wide {
+    fn pow(&self, p: &Wide<BITS>) -> Wide<BITS> {
         Wide(Float::with_val(BITS, rug::ops::Pow::pow(&self.0, &p.0)))
     }
 }

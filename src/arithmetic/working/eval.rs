@@ -4,7 +4,7 @@ use super::ball::Ball;
 use super::model::Model;
 use super::norm::{Norm, normalized};
 use super::orders::{Products, addends, bracketed, divided_early, products};
-use super::range::{LEFT, Left, MET, left};
+use super::range::{LEFT, Left, MET, left, open_choices};
 use super::softmax::Row;
 use super::sum::Accumulator;
 use super::ties::Ties;
@@ -83,6 +83,7 @@ impl Run {
                         run.products[id] = run.in_any_order(nodes, id, model, &args, &shapes, &mut value);
                         let before: Vec<&Left> = node.args.iter().map(|&arg| &run.left[arg]).collect();
                         let products = &run.products[id];
+                        open_choices(node, &before, &mut value);
                         run.left[id] = left(model, node, &args, &shapes, &value, products, &before);
                     }
                     value.into()

@@ -14,6 +14,8 @@ pub(super) struct Norm {
     ties: Ties,
     power: Power,
     epsilon: f64,
+    /// Whether the power sum is beyond the machine's range.
+    overflows: bool,
 }
 
 impl Norm {
@@ -24,7 +26,8 @@ impl Norm {
             Power::Infinity => largest,
             Power::Finite(p) => finite_norm(model, row, p, epsilon, largest.m),
         };
-        Norm { value, ties: Ties::of(row.iter().map(|x| x.abs())), power, epsilon }
+        let overflows = model.rounds() && power_sum(row, power) >= model.compute.overflow_threshold();
+        Norm { value, ties: Ties::of(row.iter().map(|x| x.abs())), power, epsilon, overflows }
     }
 
     /// ∂norm/∂xᵢ, by the true branch at the midpoint; exactly at a kink the set's end of largest magnitude.
@@ -43,7 +46,9 @@ impl Norm {
                 let ratio = unit(model, x, self.value);
                 let magnitude = if p == 2.0 { ratio.abs() } else { model.pow(ratio.abs(), p - 1.0) };
                 let signed = if x.m < 0.0 { magnitude.neg() } else { magnitude };
-                within_unit(Ball::new(signed.m.clamp(-1.0, 1.0), signed.r))
+                let unit = within_unit(Ball::new(signed.m.clamp(-1.0, 1.0), signed.r));
+                // A norm that overflows where it is computed as it stands leaves 0 of its derivative.
+                if self.overflows { Ball::new(unit.m, unit.r.max(unit.m.abs())) } else { unit }
             }
         }
     }
@@ -92,6 +97,13 @@ fn finite_norm(model: &Model, row: &[Ball], p: f64, epsilon: f64, largest: f64) 
     let added = usize::from(epsilon > 0.0);
     let sum = model.gamma(model.height(row.len() + added).min((live + added).max(1) - 1));
     let relative = (power + sum + model.u * f64::from(u8::from(added == 1))) / p;
+    // Degrees that the machine does not hold: x^p has the relative error u·p·|ln x|, S^(1/p) u·|ln S|/p = u·|ln m|.
+    let logarithm = |x: f64| if x == 0.0 { 0.0 } else { core_math::log(x).abs() };
+    let steepest = || row.iter().map(|x| logarithm(x.m)).fold(0.0, f64::max);
+    let degree = if model.holds(p) { 0.0 } else { steepest() };
+    let power_of_two = p.to_bits() << 12 == 0;
+    let inverse = if power_of_two { 0.0 } else { logarithm(m) };
+    let relative = relative + model.u * (degree + inverse);
     let rho = rho + lost(model, row, p, epsilon, m);
     model.k_ulp(m, rho + relative * (m + rho), root)
 }

@@ -134,6 +134,17 @@ fn on_rows(op: &Op) -> bool {
     )
 }
 
+/// Opens the choice between two that have both left the range: a kernel compares infinities.
+pub(super) fn open_choices(node: &Node, before: &[&Left], value: &mut [Ball]) {
+    if let (Op::TieShare, [Some(a), Some(b)]) = (&node.op, before) {
+        for (i, share) in value.iter_mut().enumerate() {
+            if a[i] & b[i] & LEFT != 0 {
+                *share = Ball::new(share.m, 1.0);
+            }
+        }
+    }
+}
+
 /// Marks the elements that leave the range themselves, their arguments being inside. At a pole nothing leaves (a value
 /// there is infinite). Of composite operations only those steps count on the inside that most kernels compute as they
 /// stand: the power sum of a norm, the loss of a class before it is weighted, a weight times a softplus. A sum counts by

@@ -72,7 +72,8 @@ impl Row {
                 self.moved_tail += grown;
                 if e > 0.0 {
                     let argument = ARGUMENT_IN_U * model.u * d.abs();
-                    lost += e * (self.difference(model, x, largest, d) + argument + EXP_IN_U * model.u);
+                    let argument = self.difference(model, x, largest, d) + argument;
+                    lost += e * (growth(argument) + EXP_IN_U * model.u);
                 }
             }
         }
