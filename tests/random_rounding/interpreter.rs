@@ -6,6 +6,7 @@ use lossproof::case::Case;
 use lossproof::case::program::Program;
 use lossproof::graph::{Node, NodeId, Op};
 use rug::Float;
+use std::cmp::Ordering;
 
 /// The values of the outputs.
 pub fn run(program: &Program, case: &Case, machine: &mut Erring) -> Vec<Vec<Value>> {
@@ -80,9 +81,13 @@ fn evaluate(m: &mut Erring, node: &Node, args: &[&[Value]], shapes: &[&[usize]])
         Op::Sign => each(&mut |m, i| sign(m, &x[i])),
         Op::Maximum => each(&mut |m, i| m.max(&x[i], &args[1][i])),
         Op::Minimum => each(&mut |m, i| m.max(&x[i].neg(), &args[1][i].neg()).neg()),
-        Op::TieShare => each(&mut |m, i| {
-            let wins = x[i].x > args[1][i].x || x[i].x == args[1][i].x && m.either();
-            Value::exact(f64::from(u8::from(wins)))
+        Op::TieShare => each(&mut |_, i| {
+            // At a tie each takes half: the shares of both belong together.
+            Value::exact(match x[i].x.partial_cmp(&args[1][i].x) {
+                Some(Ordering::Greater) => 1.0,
+                Some(Ordering::Equal) => 0.5,
+                _ => 0.0,
+            })
         }),
         Op::Clamp { low, high } => each(&mut |m, i| {
             let (low, high) = (m.taken(low.get()), m.taken(high.get()));

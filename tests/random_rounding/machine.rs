@@ -186,8 +186,9 @@ impl Erring {
 
     pub fn add(&mut self, a: &Value, b: &Value) -> Value {
         match () {
-            _ if a.is_exactly(0.0) => b.clone(),
-            _ if b.is_exactly(0.0) => a.clone(),
+            // Nothing is rounded where nothing is added.
+            _ if a.x.is_zero() => Value { x: b.x.clone(), exact: a.exact && b.exact },
+            _ if b.x.is_zero() => Value { x: a.x.clone(), exact: a.exact && b.exact },
             _ => {
                 let sum = Float::with_val_round(BITS, &a.x + &b.x, Round::Nearest);
                 self.basic(sum, a.exact && b.exact, false)
@@ -301,6 +302,10 @@ impl Erring {
             return self.mul(a, a);
         }
         let degree = self.taken(p).x;
+        if a.x < 0 {
+            // What is left of a power that underflowed.
+            return Value::off(Float::new(BITS));
+        }
         self.ulps(Float::with_val(BITS, (&a.x).pow(&degree)), POW)
     }
 

@@ -26,6 +26,9 @@ use ball::{Ball, times};
 use eval::{Run, Upstream};
 use model::Model;
 
+/// How many roundings of a radius below the normal f64 numbers are made good.
+const RADIUS_ROUNDINGS: f64 = 2.0;
+
 /// The tolerance of each output, whose truths are given in the same order.
 ///
 /// A budget is an absolute error. It is infinite where the model has no bound, or where the graph in f64 has no value
@@ -69,6 +72,11 @@ pub fn tolerances(
             for (budget, y) in budget.iter_mut().zip(balls) {
                 *budget += times(model.u, finite(y.m.abs())) + model.theta;
             }
+        }
+        if machine.compute == Format::F64 {
+            // Radii are f64 themselves: below the normal numbers they are rounded to a multiple of θ, several times.
+            let small = |budget: &&mut f64| **budget > 0.0 && **budget < machine.compute.min_normal();
+            budget.iter_mut().filter(small).for_each(|budget| *budget += RADIUS_ROUNDINGS * model.theta);
         }
         for (budget, y) in budget.iter_mut().zip(balls) {
             *budget += conversion(case.format, machine, finite(y.m.abs()) + *budget);

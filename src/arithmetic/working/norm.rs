@@ -1,7 +1,7 @@
 //! Norms of rows, computed scaled, and their derivatives (rule 6).
 
 use super::ball::{Ball, times};
-use super::model::{Model, ulps};
+use super::model::{DIVIDE_IN_U, Model, ulps};
 use super::sum::Accumulator;
 use super::ties::Ties;
 use crate::graph::Power;
@@ -92,7 +92,8 @@ fn finite_norm(model: &Model, row: &[Ball], p: f64, epsilon: f64, largest: f64) 
     }
     let scale = if largest == 0.0 { 1.0 } else { largest };
     let m = scaled_root(row.iter().map(|x| x.m.abs()), scale, p, epsilon);
-    // Relative: the powers and their sum, which the root divides by p; then the root's own error.
+    // Relative: the powers and their sum, which the root divides by p; then the root's own error. Scaled by the largest
+    // coordinate, each quotient and the last product round besides.
     let (power, root) = if p == 2.0 { (model.u, ulps::SQRT) } else { (2.0 * ulps::POW * model.u, ulps::POW) };
     let added = usize::from(epsilon > 0.0);
     let sum = model.gamma(model.height(row.len() + added).min((live + added).max(1) - 1));
@@ -103,16 +104,18 @@ fn finite_norm(model: &Model, row: &[Ball], p: f64, epsilon: f64, largest: f64) 
     let degree = if model.holds(p) { 0.0 } else { steepest() };
     let power_of_two = p.to_bits() << 12 == 0;
     let inverse = if power_of_two { 0.0 } else { logarithm(m) };
-    let relative = relative + model.u * (degree + inverse);
+    let scaling = if live + added > 1 { (DIVIDE_IN_U + 1.0) * model.u } else { 0.0 };
+    let relative = relative + model.u * (degree + inverse) + scaling;
     let rho = rho + lost(model, row, p, epsilon, m);
     model.k_ulp(m, rho + relative * (m + rho), root)
 }
 
 /// What the norm m loses where it is computed as it stands, without scaling: θ for each power that is below the normal
-/// numbers; and what the machine's ε lacks.
+/// numbers, and the ulps of those that are no squares, which are no longer relative there; and what the machine's ε lacks.
 fn lost(model: &Model, row: &[Ball], p: f64, epsilon: f64, m: f64) -> f64 {
     let small = |x: &&Ball| !x.is_zero() && power(x.m.abs(), p) < 2.0 * model.compute.min_normal();
-    let lost = row.iter().filter(small).count() as f64 * model.theta + model.constant(epsilon).r;
+    let each = model.theta + if p == 2.0 { 0.0 } else { ulps::POW * model.ulp(0.0) };
+    let lost = row.iter().filter(small).count() as f64 * each + model.constant(epsilon).r;
     if lost == 0.0 {
         return 0.0;
     }

@@ -89,6 +89,11 @@ impl Row {
         if exact { 0.0 } else { model.u * d.abs() }
     }
 
+    /// What ln s loses of its own, by the ulp of the ln s that the machine has.
+    fn of_logarithm(&self, model: &Model) -> f64 {
+        ulps::LN * model.ulp(self.ln_s + self.epsilon)
+    }
+
     /// R_in = lse(x + r) − lse(x) = ln(1 + Σ pᵢ·(e^rᵢ − 1)), at most max rᵢ.
     fn r_in(&self) -> f64 {
         core_math::log1p(self.moved / self.s).min(self.widest)
@@ -103,7 +108,7 @@ impl Row {
             return row[self.at];
         }
         let m = row[self.at].m + self.ln_s;
-        let r = self.r_in() + self.epsilon + ulps::LN * model.ulp(self.ln_s);
+        let r = self.r_in() + self.epsilon + self.of_logarithm(model);
         Ball::new(m, r + model.u * (m.abs() + r))
     }
 
@@ -124,8 +129,7 @@ impl Row {
         // with it. Either is honest.
         let u = model.u;
         let quotient = (ARGUMENT_IN_U * d.abs() + DIVIDE_IN_U) * u;
-        let of_logarithm = ulps::LN * model.ulp(self.ln_s);
-        let difference = (ARGUMENT_IN_U + 1.0) * (d.abs() + self.ln_s) * u + of_logarithm;
+        let difference = (ARGUMENT_IN_U + 1.0) * (d.abs() + self.ln_s) * u + self.of_logarithm(model);
         let rounding = delta + quotient.max(difference) + EXP_IN_U * u + self.epsilon;
         let relative = x.r + self.r_in() + rounding;
         let p = self.exps[i] / self.s;
@@ -133,8 +137,11 @@ impl Row {
             _ if p == 0.0 => core_math::exp(d - self.ln_s + relative),
             grown => p * grown,
         };
+        // Below the normal numbers the ulps of the exponential and of the quotient are no longer relative.
+        let small = p - r < 2.0 * model.compute.min_normal();
+        let ulps = if small { (ulps::EXP + ulps::DIVIDE) * model.ulp(0.0) } else { 0.0 };
         // Neither the probability nor what a kernel makes of it leaves [0, 1] by more than that.
-        Ball::new(p, r.min(1.0) + model.theta)
+        Ball::new(p, r.min(1.0) + ulps + model.theta)
     }
 
     /// ln s − (x_t − m) = lse(x − x_t); +∞ where x_t alone is −∞.
@@ -187,7 +194,7 @@ impl Row {
         let d = self.shifted[i];
         let delta = if i == self.at { 0.0 } else { self.difference(model, row[i], row[self.at], d) };
         let m = self.ln_s - d;
-        let r = r_in + self.epsilon + ulps::LN * model.ulp(self.ln_s) + delta;
+        let r = r_in + self.epsilon + self.of_logarithm(model) + delta;
         Ball::new(m, r + model.u * (m + r))
     }
 
