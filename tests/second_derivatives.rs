@@ -133,6 +133,29 @@ fn bce_with_logits() {
 }
 
 #[test]
+fn bce() {
+    let unit = |values: &[f64]| Tensor::float(Format::F64, &[2, 2], values.to_vec());
+    let inputs = || {
+        vec![
+            ("probability", unit(&[0.25, 0.625, 0.875, 0.5])),
+            ("target", unit(&[0.25, 0.5, 0.75, 0.125])),
+            ("weight", unit(&[1.0, 0.5, 3.0, 2.0])),
+        ]
+    };
+    check("bce", &[], inputs());
+    // ln 0.25 is below −1, ln 0.5 is not.
+    for gradient in ["cut", "pytorch"] {
+        let params = [("log_clamp", (-1.0).into()), ("log_clamp_gradient", text(gradient))];
+        check("bce", &params, inputs());
+    }
+    check(
+        "bce",
+        &[("probability_clip", 0.25.into()), ("reduction", text("none"))],
+        vec![("probability", unit(&[0.125, 0.625, 0.875, 0.5])), ("target", unit(&[0.25, 0.5, 0.75, 0.125]))],
+    );
+}
+
+#[test]
 fn triplet_margin() {
     for p in [1.0, 1.5, 2.0, 3.0, 2.25, f64::INFINITY] {
         let placements = if p.is_finite() { &["difference", "root"][..] } else { &["difference"] };

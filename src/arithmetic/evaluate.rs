@@ -5,7 +5,9 @@
 mod decide;
 
 use super::ball::{Ball, Place};
+use super::binary;
 use super::elementary as f;
+use super::focal;
 use super::monomial::RowParts;
 use super::rows::{Exponentials, Maximum, RowNorm};
 use super::value::{Effort, Kink, Value, at_kink, extremum};
@@ -369,6 +371,18 @@ impl<'a> Evaluation<'a> {
                 let (z, w) = (self.ball(id, 0, element), self.ball(id, 1, element));
                 Point(softplus_gap(&z, &w, prec))
             }
+            Op::Bce(clamp) | Op::BceGradient(clamp) => {
+                let (p, y) = (self.ball(id, 0, element), self.ball(id, 1, element));
+                let value = if matches!(node.op, Op::Bce(_)) { binary::bce } else { binary::bce_gradient };
+                Point(value(&p, &y, *clamp, prec))
+            }
+            Op::Focal(form) | Op::FocalGradient(form) => {
+                let (z, y) = (self.ball(id, 0, element), self.ball(id, 1, element));
+                let value =
+                    if matches!(node.op, Op::Focal(_)) { focal::focal } else { focal::focal_gradient };
+                Point(value(&z, &y, *form, prec))
+            }
+            Op::BceTargetGradient(clamp) => unary(&|p| binary::bce_target_gradient(p, *clamp, prec)),
             Op::ScatterAdd(indices) => {
                 let sources = indices.iter().enumerate().filter(|&(_, &to)| to == element);
                 let terms: Vec<&Value> = sources.map(|(at, _)| self.arg(id, 0, at)).collect();
@@ -514,8 +528,8 @@ impl<'a> Evaluation<'a> {
     }
 }
 
-/// a·f() + b·g(), where a term whose factor is exactly 0 is left out: f and g are finite.
-fn weighted_sum(
+/// a·f() + b·g(), where a term whose factor is exactly 0 is left out, whatever it is.
+pub(super) fn weighted_sum(
     (a, f): (&Ball, impl FnOnce() -> Ball),
     (b, g): (&Ball, impl FnOnce() -> Ball),
     prec: u32,
@@ -542,12 +556,12 @@ fn softplus_gap(z: &Ball, w: &Ball, prec: u32) -> Ball {
 }
 
 /// Element k of a row of n elements, `stride` apart.
-fn row_element(row: usize, k: usize, n: usize, stride: usize) -> usize {
+pub(super) fn row_element(row: usize, k: usize, n: usize, stride: usize) -> usize {
     row / stride * n * stride + k * stride + row % stride
 }
 
 /// The element of an array of shape `from` that is repeated at an element of shape `to`.
-fn broadcast_source(from: &[usize], to: &[usize], mut element: usize) -> usize {
+pub(super) fn broadcast_source(from: &[usize], to: &[usize], mut element: usize) -> usize {
     let (mut source, mut stride) = (0, 1);
     for (k, &extent) in to.iter().enumerate().rev() {
         let index = element % extent;

@@ -3,8 +3,11 @@
 //! They know nothing of losses.
 
 pub mod ball;
+mod binary;
 pub mod elementary;
 pub mod evaluate;
+pub mod fast;
+mod focal;
 mod monomial;
 pub mod radius;
 mod rows;

@@ -1,5 +1,6 @@
 //! One case asked again, and everything about its answer shown: what the command after `again:` does.
 
+use super::live::Oracle;
 use super::explain::{convention, fails, what};
 use crate::case::{Case, CaseError};
 use crate::judge::{Level, Machine, OutputVerdict, judge};
@@ -48,7 +49,7 @@ pub fn replay(subject: &mut dyn Subject, case: &Case, require: Level) -> Result<
                 verdicts.iter().filter(|verdict| fails(verdict, demanded)).collect();
             let declaration = match failing.is_empty() {
                 true => None,
-                false => convention(case, outputs, &machine, level, None),
+                false => convention(&Oracle, case, outputs, &machine, level, None),
             };
             let line = |verdict: &&OutputVerdict| {
                 format!("{}: {}", verdict.name, what(verdict, declaration.as_ref(), level))

@@ -2,8 +2,9 @@
 
 use super::storage::Storage;
 use super::{
-    BUILTIN_FORMATS, BceWithLogits, CrossEntropy, Kernel, KernelError, NormParams, Reducing, Regression,
-    Residual, Support, TripletGradients, TripletMargin, triplet,
+    BUILTIN_FORMATS, Bce, BceWithLogits, Clamping, CrossEntropy, CrossEntropySoft, FocalSigmoid, Kernel,
+    KernelError, NllLoss, NormParams, Reducing, Regression, Residual, Support, TripletGradients,
+    TripletMargin, triplet,
 };
 use crate::case::{Case, LOSS, Tensors, gradient_name};
 use crate::format::Format;
@@ -100,6 +101,33 @@ fn run<S: Storage>(case: &Case, norm: &triplet::Norm) -> Result<Tensors, KernelE
             kernel.run(&mut loss, by_logits.as_deref_mut());
             vec![("logits", by_logits)]
         }
+        "cross_entropy_soft" => {
+            let (mut by_logits, mut by_target) = (room("logits"), room("target"));
+            let kernel = CrossEntropySoft {
+                logits: &input("logits"),
+                target: &input("target"),
+                classes: case.input("logits").shape[1],
+                class_weight: class_weight.as_deref(),
+                upstream: &upstream,
+                reducing,
+            };
+            kernel.run(&mut loss, by_logits.as_deref_mut(), by_target.as_deref_mut());
+            vec![("logits", by_logits), ("target", by_target)]
+        }
+        "nll_loss" => {
+            let mut by_log_probs = room("log_probs");
+            let kernel = NllLoss {
+                log_probs: &input("log_probs"),
+                target: case.input("target").integers(),
+                classes: case.input("log_probs").shape[1],
+                class_weight: class_weight.as_deref(),
+                upstream: &upstream,
+                ignore_index: params.integer("ignore_index"),
+                reducing,
+            };
+            kernel.run(&mut loss, by_log_probs.as_deref_mut());
+            vec![("log_probs", by_log_probs)]
+        }
         "bce_with_logits" => {
             let (mut by_logits, mut by_target) = (room("logits"), room("target"));
             let kernel = BceWithLogits {
@@ -112,6 +140,35 @@ fn run<S: Storage>(case: &Case, norm: &triplet::Norm) -> Result<Tensors, KernelE
             };
             kernel.run(&mut loss, by_logits.as_deref_mut(), by_target.as_deref_mut());
             vec![("logits", by_logits), ("target", by_target)]
+        }
+        "bce" => {
+            let (mut by_probability, mut by_target) = (room("probability"), room("target"));
+            let kernel = Bce {
+                probability: &input("probability"),
+                target: &input("target"),
+                weight: weight.as_deref(),
+                upstream: &upstream,
+                clamping: Clamping {
+                    log: params.number("log_clamp"),
+                    pytorch_gradient: params.text("log_clamp_gradient") == "pytorch",
+                    probability: params.number("probability_clip").unwrap_or(0.0),
+                },
+                reducing,
+            };
+            kernel.run(&mut loss, by_probability.as_deref_mut(), by_target.as_deref_mut());
+            vec![("probability", by_probability), ("target", by_target)]
+        }
+        "focal_sigmoid" => {
+            let mut by_logits = room("logits");
+            let kernel = FocalSigmoid {
+                logits: &input("logits"),
+                target: &input("target"),
+                upstream: &upstream,
+                focal: loss::focal_of(params),
+                reducing,
+            };
+            kernel.run(&mut loss, by_logits.as_deref_mut());
+            vec![("logits", by_logits)]
         }
         "triplet_margin" => {
             let mut by = ["anchor", "positive", "negative"].map(room);

@@ -60,10 +60,15 @@
 mod bce;
 mod builtin;
 mod cross_entropy;
+mod cross_entropy_soft;
 mod elementary;
+mod focal;
 mod mutants;
+mod nll_loss;
+mod probability;
 mod reduce;
 mod regression;
+mod softmax;
 mod storage;
 #[cfg(test)]
 mod testing;
@@ -73,7 +78,11 @@ mod wide;
 pub use bce::BceWithLogits;
 pub use builtin::Builtin;
 pub use cross_entropy::CrossEntropy;
+pub use cross_entropy_soft::CrossEntropySoft;
+pub use focal::FocalSigmoid;
 pub use mutants::{About, Mutant, Variant, mutants};
+pub use nll_loss::NllLoss;
+pub use probability::{Bce, Clamping};
 pub use reduce::Reducing;
 pub use regression::{Regression, Residual};
 pub use storage::Storage;
@@ -202,7 +211,17 @@ const BUILTIN_FORMATS: &[Format] = &[Format::F32, Format::F16, Format::Bf16];
 
 /// The claims of the kernel [`Builtin`].
 pub fn claims() -> impl Iterator<Item = &'static Claim> {
-    [regression::CLAIMS, cross_entropy::CLAIMS, bce::CLAIMS, triplet::CLAIMS].into_iter().flatten()
+    let all = [
+        regression::CLAIMS,
+        cross_entropy::CLAIMS,
+        cross_entropy_soft::CLAIMS,
+        nll_loss::CLAIMS,
+        bce::CLAIMS,
+        probability::CLAIMS,
+        focal::CLAIMS,
+        triplet::CLAIMS,
+    ];
+    all.into_iter().flatten()
 }
 
 /// All kernels that come with the program: `builtin` first, then each mutant (`CE-01`) with its twin (`CE-01-twin`).

@@ -11,11 +11,13 @@ pub use spec::{
     Alias, Convention, Default, Domain, Family, InputSpec, ParamKind, ParamSpec, Range, Spec, Unreduced,
 };
 
+mod binary;
 mod classification;
 mod metric;
 mod reduction;
 mod regression;
 
+pub use binary::focal_of;
 pub use reduction::Reduction;
 
 use crate::format::Format;
@@ -28,7 +30,11 @@ pub static LOSSES: &[&dyn LossEntry] = &[
     &Entry::<regression::Mse>::NEW,
     &Entry::<regression::Mae>::NEW,
     &Entry::<classification::CrossEntropy>::NEW,
+    &Entry::<classification::CrossEntropySoft>::NEW,
+    &Entry::<classification::NllLoss>::NEW,
     &Entry::<classification::BceWithLogits>::NEW,
+    &Entry::<binary::Bce>::NEW,
+    &Entry::<binary::FocalSigmoid>::NEW,
     &Entry::<metric::TripletMargin>::NEW,
 ];
 

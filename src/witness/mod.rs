@@ -5,6 +5,7 @@
 //! says so. A new loss has one function in its family's file and one line in `WITNESSES`.
 
 mod amount;
+mod binary;
 mod classification;
 mod decimal;
 mod metric;
@@ -28,7 +29,11 @@ static WITNESSES: &[(&str, ClosedForm)] = &[
     ("mse", regression::mse),
     ("mae", regression::mae),
     ("cross_entropy", classification::cross_entropy),
+    ("cross_entropy_soft", classification::cross_entropy_soft),
+    ("nll_loss", classification::nll_loss),
     ("bce_with_logits", classification::bce_with_logits),
+    ("bce", binary::bce),
+    ("focal_sigmoid", binary::focal_sigmoid),
     ("triplet_margin", metric::triplet_margin),
 ];
 

@@ -3,6 +3,7 @@
 
 use super::{Evaluation, row_element};
 use crate::arithmetic::ball::{Ball, Place, Side};
+use crate::arithmetic::binary;
 use crate::arithmetic::monomial::{Parts, RowParts};
 use crate::arithmetic::radius::Radius;
 use crate::arithmetic::value::{Kink, Value};
@@ -118,6 +119,13 @@ impl Evaluation<'_> {
                 let zero = Parts::rational(rug::Rational::new());
                 (n <= MOST_TERMS).then(|| (0..n).try_fold(zero, |sum, k| sum.add(term(k)?)))?
             }
+            Op::ScatterAdd(indices) => {
+                let zero = Parts::rational(rug::Rational::new());
+                let mut sources = indices.iter().enumerate().filter(|&(_, &to)| to == element);
+                let term = |at| self.parts(node.args[0], at, choices);
+                (indices.len() <= MOST_TERMS)
+                    .then(|| sources.try_fold(zero, |sum, (at, _)| sum.add(term(at)?)))?
+            }
             Op::Neg => Some(part(0)?.neg()),
             Op::Add => part(0)?.add(part(1)?),
             Op::Sub => part(0)?.add(part(1)?.neg()),
@@ -148,6 +156,10 @@ impl Evaluation<'_> {
             }
             Op::Softmax | Op::CrossEntropyGradient(_) | Op::SoftCrossEntropyGradient => {
                 self.tied_softmax(id, element)
+            }
+            Op::BceGradient(clamp) if !is_set(0) && !is_set(1) => {
+                let (p, y) = (self.ball(id, 0, element), self.ball(id, 1, element));
+                binary::bce_gradient_parts(&p, &y, *clamp, self.effort.prec)
             }
             Op::Softplus if !is_set(0) => Parts::softplus(&self.ball(id, 0, element)),
             Op::LogSigmoid if !is_set(0) => Some(Parts::softplus(&self.ball(id, 0, element).neg())?.neg()),

@@ -214,6 +214,11 @@ fn evaluate(model: &Model, node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) -
         Op::SoftplusGap => {
             map2(args, |z, w| model.sub(model.mul(w, model.softplus(z.neg())), model.softplus(z)))
         }
+        Op::Bce(clamp) => map2(args, |p, y| model.bce(p, y, *clamp)),
+        Op::BceGradient(clamp) => map2(args, |p, y| model.bce_gradient(p, y, *clamp)),
+        Op::Focal(form) => map2(args, |z, y| model.focal(z, y, *form)),
+        Op::FocalGradient(form) => map2(args, |z, y| model.focal_gradient(z, y, *form)),
+        Op::BceTargetGradient(clamp) => map1(x, |p| model.bce_target_gradient(p, *clamp)),
 
         Op::Select(mask) => {
             let chosen = mask.iter().zip(x.iter().zip(args[1]));

@@ -5,7 +5,9 @@
 //! (rule 8); and perturbed inputs under operations that do not round, for the level `backward`.
 
 mod ball;
+mod binary;
 mod eval;
+mod focal;
 mod model;
 mod norm;
 mod orders;

@@ -216,6 +216,12 @@ fn leave(
                 *left |= x.m != 0.0 && finite(x) && beyond(y.m);
             }
         }
+        // Its poles are at 0 and 1.
+        Op::BceGradient(_) => {
+            for ((left, y), p) in left.iter_mut().zip(value).zip(args[0]) {
+                *left |= p.m > 0.0 && p.m < 1.0 && beyond(y.m);
+            }
+        }
         Op::Xlogy => {
             for (i, (left, y)) in left.iter_mut().zip(value).enumerate() {
                 *left |= finite(&args[0][i]) && finite(&args[1][i]) && args[1][i].m != 0.0 && beyond(y.m);

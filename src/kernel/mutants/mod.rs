@@ -4,7 +4,10 @@
 //! The right forms are the textbook's, in plain f32: what a framework does today, not what [`super::Builtin`] does.
 
 mod bce;
+mod binary;
 mod cross_entropy;
+mod distribution;
+mod nll_loss;
 mod plain;
 mod regression;
 mod triplet;
@@ -126,7 +129,7 @@ impl Variant {
     }
 }
 
-static MUTANTS: [Mutant; 20] = [
+static MUTANTS: &[Mutant] = &[
     Mutant::new(&cross_entropy::CE_01),
     Mutant::new(&cross_entropy::CE_10),
     Mutant::new(&cross_entropy::CE_17),
@@ -144,14 +147,20 @@ static MUTANTS: [Mutant; 20] = [
     Mutant::new(&bce::BC_11),
     Mutant::new(&bce::BC_17),
     Mutant::new(&bce::RG_11),
+    Mutant::new(&binary::BC_08),
+    Mutant::new(&binary::BC_20),
+    Mutant::new(&binary::BC_22),
     Mutant::new(&triplet::DS_05),
     Mutant::new(&triplet::DS_06),
     Mutant::new(&triplet::DS_09),
+    Mutant::new(&nll_loss::RD_09),
+    Mutant::new(&distribution::KL_05),
+    Mutant::new(&distribution::KL_15),
 ];
 
 /// The known bugs that exist as kernels.
 pub fn mutants() -> &'static [Mutant] {
-    &MUTANTS
+    MUTANTS
 }
 
 /// A trigger: a checked case from these inputs, which asks for these gradients only.

@@ -103,13 +103,15 @@ fn random_case(support: &Support, format: Format, random: &mut Random) -> Case {
         }
         let tensor = match (support.loss.as_str(), input.name) {
             (_, "pos_weight") => draw(&[width], 0.0, 3.0),
-            ("bce_with_logits", "target") => draw(&shape, 0.0, 1.0),
-            ("cross_entropy", "target") => {
+            (_, "class_weight") => draw(&[width], 0.0, 2.0),
+            ("bce_with_logits" | "cross_entropy_soft", "target") => draw(&shape, 0.0, 1.0),
+            ("cross_entropy" | "nll_loss", "target") => {
                 let classes = draw(&[n], 0.0, width as f32 * 1.3);
                 // A draw beyond the last class is an ignored row.
                 let class = |&x: &f64| if x < width as f64 { x as i64 } else { -100 };
                 Tensor::i64(&[n], classes.floats().iter().map(class).collect())
             }
+            _ if input.domain == crate::loss::Domain::Unit => draw(&shape, 0.0, 1.0),
             _ => draw(&shape, -scale, scale),
         };
         inputs.insert(input.name.to_owned(), tensor);
