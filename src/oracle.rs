@@ -3,6 +3,7 @@
 
 use crate::arithmetic::ball::{Ball, Place};
 use crate::arithmetic::evaluate::Evaluation;
+use crate::arithmetic::fast::{self, grid::Grid};
 use crate::arithmetic::value::{Effort, Value};
 use crate::arithmetic::working;
 use crate::case::{Case, CaseError, program::Program};
@@ -21,6 +22,19 @@ pub const DECIMAL_DIGITS: usize = 45;
 /// Relative width, in bits, that balls must have before bounds of so many digits are printed.
 const DECIMAL_BITS: i64 = 160;
 
+/// Which arithmetic proves.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub enum Tier {
+    /// Balls of f64 first, MPFR for the elements that they leave open.
+    #[default]
+    Fast,
+    /// MPFR alone.
+    Mpfr,
+}
+
+/// The bits of the fast tier's midpoints.
+const FAST_PRECISION: u32 = 53;
+
 /// What proving cost.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
@@ -34,26 +48,60 @@ pub struct Cost {
 ///
 /// Errors: where the case's loss is unknown.
 pub fn prove(case: &Case) -> Result<Vec<OutputTruth>, CaseError> {
+    prove_by(case, Tier::default())
+}
+
+/// The same truth by a tier of choice.
+///
+/// Errors: where the case's loss is unknown.
+pub fn prove_by(case: &Case, tier: Tier) -> Result<Vec<OutputTruth>, CaseError> {
     let program = Program::of(case)?;
-    Ok(prove_program(&program, case).0)
+    Ok(prove_program_by(&program, case, tier).0)
 }
 
 /// The truth with the tolerance that belongs to it under a machine model.
 ///
 /// Errors: where the case's loss is unknown.
 pub fn verify(case: &Case, machine: &Machine) -> Result<Verified, CaseError> {
+    verify_by(case, machine, Tier::default())
+}
+
+/// The same by a tier of choice.
+///
+/// Errors: where the case's loss is unknown.
+pub fn verify_by(case: &Case, machine: &Machine, tier: Tier) -> Result<Verified, CaseError> {
     let program = Program::of(case)?;
-    let (outputs, _) = prove_program(&program, case);
-    let (tolerances, overflows_on_the_way) = working::tolerances(&program, case, machine);
-    Ok(Verified { outputs, tolerances, overflows_on_the_way })
+    let (outputs, _) = prove_program_by(&program, case, tier);
+    let tolerances = working::tolerances(&program, case, machine, &outputs);
+    Ok(Verified { outputs, tolerances })
 }
 
 /// The truth of a traced case, with what it cost.
 pub fn prove_program(program: &Program, case: &Case) -> (Vec<OutputTruth>, Cost) {
-    let (outputs, cost) =
-        settle(program, case, FIRST_PRECISION, |value, effort| settled(value, case.format, effort));
+    prove_program_by(program, case, Tier::default())
+}
+
+/// The truth of a traced case by a tier of choice, with what it cost.
+pub fn prove_program_by(program: &Program, case: &Case, tier: Tier) -> (Vec<OutputTruth>, Cost) {
+    let fast = if tier == Tier::Fast { fast_answers(program, case) } else { None };
+    let (answers, cost) = fast.unwrap_or_else(|| (unanswered(program), Cost::default()));
+    let (outputs, cost) = settle(program, case, FIRST_PRECISION, answers, cost, |value, effort| {
+        settled(value, case.format, effort)
+    });
     let truths = outputs.into_iter().map(|(name, shape, elements)| OutputTruth { name, shape, elements });
     (truths.collect(), cost)
+}
+
+/// The truths that balls of f64 fix; `None` where they cannot be had, for the format or the machine.
+fn fast_answers(program: &Program, case: &Case) -> Option<(Answers<Truth>, Cost)> {
+    let grid = Grid::of(case.format)?;
+    let evaluation = fast::Evaluation::run(program, case)?;
+    let mut answers = unanswered(program);
+    for (output, answers) in answers.iter_mut().enumerate() {
+        let elements = answers.iter_mut().enumerate();
+        elements.for_each(|(element, answer)| *answer = grid.truth(evaluation.output(output, element)));
+    }
+    Some((answers, Cost { evaluations: evaluation.evaluations, bits: FAST_PRECISION }))
 }
 
 /// Outward-rounded decimal bounds of an element, at least 40 significant digits each; `None` where there is no value.
@@ -65,7 +113,8 @@ pub type Bounds = Option<(String, String)>;
 pub fn prove_with_bounds(case: &Case) -> Result<Vec<(OutputTruth, Vec<Bounds>)>, CaseError> {
     let program = Program::of(case)?;
     // The first precision never shows so many digits.
-    let (outputs, _) = settle(&program, case, 2 * FIRST_PRECISION, |value, effort| {
+    let (answers, cost) = (unanswered(&program), Cost::default());
+    let (outputs, _) = settle(&program, case, 2 * FIRST_PRECISION, answers, cost, |value, effort| {
         let truth = settled(value, case.format, effort)?;
         (effort.last || narrow(value)).then(|| (truth, bounds(value, &truth)))
     });
@@ -78,17 +127,25 @@ pub fn prove_with_bounds(case: &Case) -> Result<Vec<(OutputTruth, Vec<Bounds>)>,
 
 type Settled<T> = Vec<(String, Vec<usize>, Vec<T>)>;
 
-/// Raises the precision until `settle` answers for every element; at the last precision it must.
+/// What is known of each output's elements.
+type Answers<T> = Vec<Vec<Option<T>>>;
+
+fn unanswered<T>(program: &Program) -> Answers<T> {
+    let nodes = program.graph.nodes();
+    let lengths = program.outputs.iter().map(|&(_, id)| nodes[id].len());
+    lengths.map(|n| (0..n).map(|_| None).collect()).collect()
+}
+
+/// Raises the precision until `settle` has answered for every element that is open; at the last precision it must.
 fn settle<T>(
     program: &Program,
     case: &Case,
     first: u32,
+    mut answers: Answers<T>,
+    mut cost: Cost,
     settle: impl Fn(&Value, Effort) -> Option<T>,
 ) -> (Settled<T>, Cost) {
     let nodes = program.graph.nodes();
-    let lengths = program.outputs.iter().map(|&(_, id)| nodes[id].len());
-    let mut answers: Vec<Vec<Option<T>>> = lengths.map(|n| (0..n).map(|_| None).collect()).collect();
-    let mut cost = Cost::default();
     let mut prec = first;
     loop {
         let open = |answers: &Vec<Option<T>>| {

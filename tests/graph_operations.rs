@@ -2,7 +2,7 @@
 //! f64 code, its gradient and its gradient's gradient against central differences at 300 bits.
 
 use lossproof::arithmetic::value::Value;
-use lossproof::graph::{Expr, Power, Tracer, gradient};
+use lossproof::graph::{Expr, Focal, LogClamp, Power, Real, SoftTarget, Tracer, gradient};
 use probe::{Array, check_gradients, numbers, values};
 
 #[path = "support/probe.rs"]
@@ -114,6 +114,15 @@ fn functions_of_two_numbers() {
     let softplus = |x: f64| x.exp().ln_1p();
     let bce = move |z: f64, t: f64| (1.0 - t) * softplus(z) + t * softplus(-z);
     pairs("bce_with_logits", &x, &[0.25, 0.0, 1.0, 0.5], Expr::bce_with_logits, bce);
+    let entropy = |p: f64, t: f64| -(t * p.ln() + (1.0 - t) * (-p).ln_1p());
+    let (p, t) = ([0.25, 0.5, 0.875, 0.125], [0.25, 0.0, 1.0, 0.5]);
+    pairs("bce", &p, &t, |p, t| p.bce(t, LogClamp::None), entropy);
+    let focal = Focal { alpha: Some(Real::new(0.25)), gamma: Real::new(2.0), soft: SoftTarget::InterpolateP };
+    let plain = move |z: f64, t: f64| {
+        let (p, q) = (1.0 / (1.0 + (-z).exp()), 1.0 / (1.0 + z.exp()));
+        (0.25 * t + 0.75 * (1.0 - t)) * (t * q + (1.0 - t) * p).powi(2) * bce(z, t)
+    };
+    pairs("focal", &x, &[0.25, 0.5, 0.75, 0.125], |z, t| z.focal(t, focal), plain);
     pairs("a constant on either side", &x, &y, |x, y| (2.0 - x) / (y * 3.0), |x, y| (2.0 - x) / (y * 3.0));
 }
 
@@ -125,6 +134,20 @@ fn functions_with_a_rule_of_their_own() {
     let out = x.xlogy(&y);
     let zeros = [(vec![2], vec![0.0, 0.0]), (vec![2], vec![0.0, 5.0])];
     assert!(numbers(&tracer.graph(), &[out], &zeros)[0].iter().all(|x| x.is_zero()));
+
+    // The cross-entropy of probabilities 0 and 1: 0·ln 0 = 0, y/p at 0/0 and beyond.
+    let (p, t) = (tracer.input(0, &[4]), tracer.input(1, &[4]));
+    let out = p.bce(&t, LogClamp::None);
+    let upstream = out.constant_full(&[4], 1.0);
+    let [by_p, by_t] = &gradient(&out, &upstream, &[p, t])[..] else { panic!("two gradients") };
+    let poles = [(vec![4], vec![0.0, 1.0, 0.0, 1.0]), (vec![4], vec![0.0, 1.0, 0.5, 0.5])];
+    let shown = values(&tracer.graph(), &[out, by_p.clone(), by_t.clone()], &poles);
+    let infinite = |value: &Value| format!("{value:?}").replace("Point(", "").replace(')', "");
+    assert!(shown[0][..2].iter().all(|x| probe::number(x).is_zero()));
+    assert_eq!([probe::number(&shown[1][0]), probe::number(&shown[1][1])], [1.0, -1.0]);
+    assert_eq!([2, 3].map(|i| infinite(&shown[0][i])), ["Infinite(false"; 2]);
+    assert_eq!([2, 3].map(|i| infinite(&shown[1][i])), ["Infinite(true", "Infinite(false"]);
+    assert_eq!([0, 1].map(|i| infinite(&shown[2][i])), ["Infinite(false", "Infinite(true"]);
 
     let inputs =
         [(vec![3], vec![-1.5, 0.25, 2.0]), (vec![3], vec![0.25, 0.75, 0.5]), (vec![3], vec![2.0, 0.5, 1.0])];
@@ -334,6 +357,15 @@ fn rows_are_what_they_say() {
             arrays[0].chunks(4).zip(arrays[1].chunks(4)).map(row).collect()
         },
     );
+    for epsilon in [0.0, 0.25] {
+        let trace = |args: &[Expr]| args[0].cosine(&args[1], epsilon);
+        let other = (vec![2, 3, 4], (0..24).map(|i| f64::from(i * 5 % 24) / 16.0 - 0.5).collect());
+        check(&format!("cosine {epsilon}"), &[cube(), other], trace, |arrays| {
+            let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
+            let rows = arrays[0].chunks(4).zip(arrays[1].chunks(4));
+            rows.map(|(x, y)| dot(x, y) / ((dot(x, x) + epsilon) * (dot(y, y) + epsilon)).sqrt()).collect()
+        });
+    }
     for (p, epsilon) in [(1.0, 0.0), (1.5, 0.0), (2.0, 0.0), (2.0, 0.25), (3.0, 0.5), (2.7, 0.0)] {
         // Odd numerators: no coordinate is 0, where degrees below 2 have no second derivative.
         let trace = |args: &[Expr]| (&args[0] + 0.0625).norm(Power::Finite(p), epsilon);

@@ -168,6 +168,55 @@ fn bce_with_logits() {
 }
 
 #[test]
+fn bce() {
+    let unit = |values: &[f64]| Tensor::float(Format::F64, &[2, 2], values.to_vec());
+    let inputs = || {
+        vec![
+            ("probability", unit(&[0.25, 0.625, 0.875, 0.5])),
+            ("target", unit(&[0.25, 0.5, 0.75, 0.125])),
+            ("weight", unit(&[1.0, 0.5, 3.0, 2.0])),
+        ]
+    };
+    check("bce", &[], inputs());
+    // ln 0.25 is below −1, ln 0.5 is not.
+    for gradient in ["cut", "pytorch"] {
+        let params = [("log_clamp", (-1.0).into()), ("log_clamp_gradient", text(gradient))];
+        check("bce", &params, inputs());
+    }
+    check(
+        "bce",
+        &[("probability_clip", 0.25.into()), ("reduction", text("none"))],
+        vec![("probability", unit(&[0.125, 0.625, 0.875, 0.5])), ("target", unit(&[0.25, 0.5, 0.75, 0.125]))],
+    );
+}
+
+#[test]
+fn focal_sigmoid() {
+    let soft = || Tensor::float(Format::F64, &[2, 2], vec![0.25, 0.5, 0.75, 0.125]);
+    let hard = Tensor::float(Format::F64, &[2, 2], vec![0.0, 1.0, 1.0, 0.0]);
+    let inputs = |target: Tensor| vec![("logits", floats(&[2, 2], 2)), ("target", target)];
+    for gamma in [0.0, 0.5, 1.0, 2.0, 3.5] {
+        check("focal_sigmoid", &[("gamma", gamma.into())], inputs(hard.clone()));
+        for meaning in ["interpolate_p", "exp_bce", "log_weight", "linear"] {
+            let params = [("gamma", gamma.into()), ("soft_target", text(meaning))];
+            check("focal_sigmoid", &params, inputs(soft()));
+            let without = [params[0].clone(), params[1].clone(), ("alpha", ParamValue::Null)];
+            check("focal_sigmoid", &without, inputs(soft()));
+        }
+    }
+}
+
+#[test]
+fn cosine_embedding() {
+    let signs = Tensor::float(Format::F64, &[2], vec![1.0, -1.0]);
+    for (epsilon, margin) in [(0.0, -1.0), (0.0390625, -1.0), (0.0, 1.0)] {
+        let params = [("epsilon", epsilon.into()), ("margin", margin.into()), ("reduction", text("sum"))];
+        let inputs = vec![("x1", floats(&[2, 3], 1)), ("x2", floats(&[2, 3], 4)), ("target", signs.clone())];
+        check("cosine_embedding", &params, inputs);
+    }
+}
+
+#[test]
 fn triplet_margin() {
     for p in [1.0, 1.5, 2.0, 3.0, 2.25, f64::INFINITY] {
         let placements = if p.is_finite() { &["difference", "root"][..] } else { &["difference"] };

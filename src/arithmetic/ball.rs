@@ -59,7 +59,7 @@ impl Place {
 
 impl Side {
     /// The side after a change of sign.
-    pub(super) fn flipped(self) -> Side {
+    pub(in crate::arithmetic) fn flipped(self) -> Side {
         match self {
             Side::Any => Side::Any,
             Side::Above => Side::Below,

@@ -5,8 +5,11 @@
 mod decide;
 
 use super::ball::{Ball, Place};
+use super::binary::{self, softplus_gap, weighted_sum};
+use super::cosine::Cosine;
 use super::divergence;
 use super::elementary as f;
+use super::focal;
 use super::monomial::RowParts;
 use super::rows::{Exponentials, Maximum, RowNorm};
 use super::value::{Effort, Kink, Value, at_kink, extremum};
@@ -39,6 +42,7 @@ pub struct Evaluation<'a> {
     stores: Vec<Store>,
     exponentials: HashMap<(NodeId, usize), Option<Exponentials>>,
     norms: HashMap<(NodeId, usize), RowNorm>,
+    cosines: HashMap<([NodeId; 2], usize), Cosine>,
     maxima: HashMap<(NodeId, usize), Maximum>,
     totals: HashMap<(NodeId, usize), Ball>,
     norm_parts: RefCell<HashMap<(NodeId, usize), Option<RowParts>>>,
@@ -62,6 +66,7 @@ impl<'a> Evaluation<'a> {
             stores: nodes.iter().map(|_| Store::Absent).collect(),
             exponentials: HashMap::new(),
             norms: HashMap::new(),
+            cosines: HashMap::new(),
             maxima: HashMap::new(),
             totals: HashMap::new(),
             norm_parts: RefCell::new(HashMap::new()),
@@ -154,7 +159,9 @@ impl<'a> Evaluation<'a> {
             | Op::SoftCrossEntropyGradient
             | Op::Norm { .. }
             | Op::NormGradient { .. }
-            | Op::Normalize => shape.len() - 1,
+            | Op::Normalize
+            | Op::Cosine { .. }
+            | Op::CosineGradient { .. } => shape.len() - 1,
             _ => return None,
         };
         let stride: usize = shape[axis + 1..].iter().product();
@@ -379,6 +386,18 @@ impl<'a> Evaluation<'a> {
                 let (z, w) = (self.ball(id, 0, element), self.ball(id, 1, element));
                 Point(softplus_gap(&z, &w, prec))
             }
+            Op::Bce(clamp) | Op::BceGradient(clamp) => {
+                let (p, y) = (self.ball(id, 0, element), self.ball(id, 1, element));
+                let value = if matches!(node.op, Op::Bce(_)) { binary::bce } else { binary::bce_gradient };
+                Point(value(&p, &y, *clamp, prec))
+            }
+            Op::Focal(form) | Op::FocalGradient(form) => {
+                let (z, y) = (self.ball(id, 0, element), self.ball(id, 1, element));
+                let value =
+                    if matches!(node.op, Op::Focal(_)) { focal::focal } else { focal::focal_gradient };
+                Point(value(&z, &y, *form, prec))
+            }
+            Op::BceTargetGradient(clamp) => unary(&|p| binary::bce_target_gradient(p, *clamp, prec)),
             Op::ScatterAdd(indices) => {
                 let sources = indices.iter().enumerate().filter(|&(_, &to)| to == element);
                 let terms: Vec<&Value> = sources.map(|(at, _)| self.arg(id, 0, at)).collect();
@@ -438,6 +457,15 @@ impl<'a> Evaluation<'a> {
                 self.fill_norm(id, row, two, 0.0);
                 Point(self.ball(id, 0, element).div(&self.norms[&(node.args[0], row)].norm, prec))
             }
+            Op::Cosine { epsilon } => {
+                let key = self.fill_cosine(id, element, epsilon.get());
+                Point(self.cosines[&key].value(prec))
+            }
+            Op::CosineGradient { epsilon } => {
+                let key = self.fill_cosine(id, self.row_number(id, element), epsilon.get());
+                let (x, y) = (self.ball(id, 0, element), self.ball(id, 1, element));
+                Point(self.cosines[&key].gradient(&x, &y, prec))
+            }
             Op::Select(_)
             | Op::Broadcast
             | Op::Reshape
@@ -458,6 +486,20 @@ impl<'a> Evaluation<'a> {
         let (count, norm) = (values.len(), RowNorm::of(&values, p.power(), epsilon, self.effort.prec));
         self.evaluations += count as u64;
         self.norms.insert(key, norm);
+    }
+
+    /// What a row of two arguments shares; its key.
+    fn fill_cosine(&mut self, id: NodeId, row: usize, epsilon: f64) -> ([NodeId; 2], usize) {
+        let args = &self.program.graph.nodes()[id].args;
+        let key = ([args[0], args[1]], row);
+        if !self.cosines.contains_key(&key) {
+            let (mut x_hulls, mut y_hulls) = (Vec::new(), Vec::new());
+            let (x, y) = (self.row(id, 0, row, &mut x_hulls), self.row(id, 1, row, &mut y_hulls));
+            let (count, cosine) = (2 * x.len(), Cosine::of(&x, &y, epsilon, self.effort.prec));
+            self.evaluations += count as u64;
+            self.cosines.insert(key, cosine);
+        }
+        key
     }
 
     /// An element of an operation on rows of exponentials.
@@ -524,40 +566,13 @@ impl<'a> Evaluation<'a> {
     }
 }
 
-/// a·f() + b·g(), where a term whose factor is exactly 0 is left out: f and g are finite.
-fn weighted_sum(
-    (a, f): (&Ball, impl FnOnce() -> Ball),
-    (b, g): (&Ball, impl FnOnce() -> Ball),
-    prec: u32,
-) -> Ball {
-    match (a.is_zero(), b.is_zero()) {
-        (true, _) => b.mul(&g(), prec),
-        (_, true) => a.mul(&f(), prec),
-        _ => a.mul(&f(), prec).add(&b.mul(&g(), prec), prec),
-    }
-}
-
-/// w·softplus(−z) − softplus(z) = (w − 1)·softplus(−|z|) − z, or − w·z below 0: exact but for a term that vanishes.
-fn softplus_gap(z: &Ball, w: &Ball, prec: u32) -> Ball {
-    let (tail, main) = match z.place() {
-        Place::Negative => (f::softplus(z, prec), w.mul(z, prec)),
-        Place::Positive | Place::Zero => (f::softplus(&z.neg(), prec), z.clone()),
-        Place::Straddles => {
-            let gain = w.mul(&f::softplus(&z.neg(), prec), prec);
-            return gain.sub(&f::softplus(z, prec), prec);
-        }
-    };
-    let rest = w.sub(&Ball::one(), prec);
-    if rest.is_zero() { main.neg() } else { rest.mul(&tail, prec).sub(&main, prec) }
-}
-
 /// Element k of a row of n elements, `stride` apart.
-fn row_element(row: usize, k: usize, n: usize, stride: usize) -> usize {
+pub(super) fn row_element(row: usize, k: usize, n: usize, stride: usize) -> usize {
     row / stride * n * stride + k * stride + row % stride
 }
 
 /// The element of an array of shape `from` that is repeated at an element of shape `to`.
-fn broadcast_source(from: &[usize], to: &[usize], mut element: usize) -> usize {
+pub(super) fn broadcast_source(from: &[usize], to: &[usize], mut element: usize) -> usize {
     let (mut source, mut stride) = (0, 1);
     for (k, &extent) in to.iter().enumerate().rev() {
         let index = element % extent;

@@ -133,6 +133,14 @@ impl Parts {
         Parts { terms: Monomial::rational(x).into_iter().collect(), side: Side::Any }
     }
 
+    /// ±√radicand, of a rational that is at least 0.
+    pub fn root(negative: bool, radicand: Rational) -> Parts {
+        if radicand == 0 {
+            return Parts::rational(radicand);
+        }
+        Parts::from(Monomial { negative, radicand, degree: 2, atoms: Vec::new() })
+    }
+
     /// −x.
     pub fn neg(self) -> Parts {
         Parts { terms: self.terms.into_iter().map(Monomial::neg).collect(), side: self.side.flipped() }

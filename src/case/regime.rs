@@ -4,11 +4,13 @@
 //! names of its parameters say which values are worth a case. No generator knows a loss by its id, but for the table of
 //! bugs that shipped. A case depends on (loss, format, regime, what the subject takes, seed, its index) and on nothing else.
 
+mod directions;
 mod distributions;
 mod draft;
 mod elementwise;
 mod numbers;
 mod params;
+mod probability;
 mod random;
 mod residual;
 mod rows;
@@ -21,6 +23,7 @@ mod tests;
 
 use super::Case;
 use crate::format::Format;
+use crate::kernel::Support;
 use crate::loss::{LossEntry, Spec};
 use draft::Draft;
 use random::Random;
@@ -147,6 +150,15 @@ impl Taken {
         }
     }
 
+    /// What a subject with this support takes.
+    pub fn of(support: &Support) -> Taken {
+        Taken {
+            optional_inputs: support.optional_inputs.clone(),
+            pinned: support.params.clone(),
+            gradients: support.gradients.clone(),
+        }
+    }
+
     /// Whether a subject that takes this can be asked the case.
     pub fn takes(&self, case: &Case) -> bool {
         let Ok(entry) = case.entry() else { return false };
@@ -171,6 +183,10 @@ enum Kind {
     Distributions(distributions::Roles),
     /// Scores against probabilities or signs.
     Elementwise(elementwise::Roles),
+    /// Probabilities against probabilities.
+    Probability(probability::Roles),
+    /// Pairs of embeddings with a sign.
+    Directions(directions::Roles),
     /// Embeddings.
     Vectors(Vec<&'static str>),
     /// None of these: each input by its domain alone.
@@ -187,6 +203,10 @@ impl Kind {
             Kind::Distributions(roles)
         } else if let Some(roles) = elementwise::roles(spec) {
             Kind::Elementwise(roles)
+        } else if let Some(roles) = probability::roles(spec) {
+            Kind::Probability(roles)
+        } else if let Some(roles) = directions::roles(spec) {
+            Kind::Directions(roles)
         } else if let Some(roles) = vectors::roles(spec) {
             Kind::Vectors(roles)
         } else {
@@ -222,6 +242,22 @@ pub fn generate(
     let drawn = |index| drawn(loss, format, regime, taken, seed, index, triggers, long);
     cases.extend((triggers..count).filter_map(drawn));
     cases
+}
+
+/// Every trigger of a bug that shipped which the format holds and the subject takes: its entry in the list of known bugs,
+/// its regime, its case. `long` as in [`generate`].
+pub fn trigger_cases(
+    loss: &dyn LossEntry,
+    format: Format,
+    taken: &Taken,
+    long: usize,
+) -> Vec<(&'static str, Regime, Case)> {
+    triggers::flagged(loss, format, taken, long)
+}
+
+/// The entries of the list of known bugs that have triggers.
+pub fn trigger_entries() -> impl Iterator<Item = &'static str> {
+    triggers::TRIGGERS.iter().map(|trigger| trigger.id)
 }
 
 /// The case at one index: as [`generate`] has it there. Nothing in regimes that have no cases.
@@ -264,6 +300,8 @@ fn drawn(
         Kind::Rows(roles) => rows::fill(&mut draft, roles),
         Kind::Distributions(roles) => distributions::fill(&mut draft, roles),
         Kind::Elementwise(roles) => elementwise::fill(&mut draft, roles),
+        Kind::Probability(roles) => probability::fill(&mut draft, roles),
+        Kind::Directions(roles) => directions::fill(&mut draft, roles),
         Kind::Vectors(names) => vectors::fill(&mut draft, &names),
         Kind::Other => {}
     }

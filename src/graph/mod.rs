@@ -2,9 +2,14 @@
 //! arrays of known shape, each pointing at earlier ones. [`gradient`] makes another graph of it by reverse
 //! accumulation, which can be differentiated again.
 
+mod binary;
+mod cosine;
 mod divergence;
+mod focal;
 mod op;
 
+pub use binary::{LogClamp, PYTORCH_FLOOR};
+pub use focal::{Focal, SoftTarget};
 pub use op::{Degree, Op, Power};
 
 use std::cell::RefCell;

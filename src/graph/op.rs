@@ -3,6 +3,9 @@
 //! Operations on rows work along the last axis. *View* operations only move elements; interpreters may follow them
 //! without computing. At kinks a derivative is the whole subdifferential: the operations that yield sets say so.
 
+use super::binary::{self, LogClamp};
+use super::cosine;
+use super::focal::{self, Focal};
 use super::{Expr, Real};
 use std::sync::Arc;
 
@@ -92,6 +95,16 @@ pub enum Op {
     SigmoidMinusWeighted,
     /// w·softplus(−z) − softplus(z) of (z, w): ∂bce/∂y.
     SoftplusGap,
+    /// −(y·ln p + (1−y)·ln(1−p)) of (p, y), 0·ln 0 = 0: binary cross-entropy of probabilities.
+    Bce(LogClamp),
+    /// (1−y)/(1−p) − y/p of (p, y), a term with numerator 0 left out: ∂bce/∂p.
+    BceGradient(LogClamp),
+    /// ln(1−p) − ln p: ∂bce/∂y; ∞ at 0, −∞ at 1.
+    BceTargetGradient(LogClamp),
+    /// Focal loss of logits, of (z, y).
+    Focal(Focal),
+    /// ∂focal/∂z of (z, y).
+    FocalGradient(Focal),
 
     // Views.
     /// a where the known mask is true, else b.
@@ -142,6 +155,10 @@ pub enum Op {
     NormGradient { p: Degree, epsilon: Real },
     /// x/‖x‖₂; undefined at 0.
     Normalize,
+    /// x·y/√((‖x‖² + ε)(‖y‖² + ε)) of (x, y); undefined where a factor is 0.
+    Cosine { epsilon: Real },
+    /// ∂cosine/∂x of (x, y).
+    CosineGradient { epsilon: Real },
 }
 
 /// A [`Power`] that can be hashed.
@@ -295,6 +312,22 @@ pub(super) fn derivative(op: &Op, args: &[Expr], out: &Expr, g: &Expr, wanted: &
             let (z, w) = (&args[0], &args[1]);
             pick(&[&|| -(g * (z.sigmoid() + w * (-z).sigmoid())), &|| g * (-z).softplus()])
         }
+        Op::Bce(clamp) => pick(&[&|| g * args[0].bce_gradient(&args[1], *clamp), &|| {
+            g * args[0].bce_target_gradient(*clamp)
+        }]),
+        Op::BceGradient(clamp) => {
+            pick(&[&|| g * binary::curvature(&args[0], &args[1], out, *clamp), &|| {
+                g * binary::mixed(&args[0], *clamp)
+            }])
+        }
+        Op::BceTargetGradient(clamp) => one(&|p| g * binary::target_curvature(p, *clamp)),
+        Op::Focal(form) => pick(&[&|| g * args[0].focal_gradient(&args[1], *form), &|| {
+            focal::by_target(&args[0], &args[1], *form, g)
+        }]),
+        Op::FocalGradient(form) => {
+            let by = |by: &Expr| focal::second(&args[0], &args[1], *form, g, by);
+            pick(&[&|| by(&args[0]), &|| by(&args[1])])
+        }
         Op::Select(mask) => pick(&[&|| g.select(mask, &zero(g)), &|| zero(g).select(mask, g)]),
         Op::Broadcast => one(&|x| g.sum_to(&x.shape())),
         Op::Reshape => one(&|x| g.reshape(&x.shape())),
@@ -358,6 +391,15 @@ pub(super) fn derivative(op: &Op, args: &[Expr], out: &Expr, g: &Expr, wanted: &
                 (degree - 1.0) * ((curved - projected) / norm)
             }
         }),
+        Op::Cosine { epsilon } => {
+            pick(&[&|| along(g) * args[0].cosine_gradient(&args[1], *epsilon), &|| {
+                along(g) * args[1].cosine_gradient(&args[0], *epsilon)
+            }])
+        }
+        Op::CosineGradient { epsilon } => {
+            let by = |by: &Expr| cosine::second(&args[0], &args[1], *epsilon, g, by);
+            pick(&[&|| by(&args[0]), &|| by(&args[1])])
+        }
         Op::Normalize => one(&|x| {
             let norm = along(&x.norm(Power::Finite(2.0), 0.0));
             (g - out * along(&out.dot(g))) / norm

@@ -12,7 +12,7 @@
 //! cell whose budgets are so wide that zeros pass for ones is.
 
 use super::element::{Judge, Outcome};
-use super::{Case, LOSS, Level, Machine, bounds};
+use super::{Case, LOSS, Level, Machine, bounds, overflows};
 use crate::case::Tensors;
 use crate::format::Format;
 use crate::tensor::Tensor;
@@ -119,6 +119,10 @@ impl Vacuity {
             }
             let Some(answer) = trivial.answer(case, verified, ones, output) else { continue };
             for (i, (y, got)) in truth.elements.iter().zip(answer).enumerate() {
+                if overflows(tolerance, i) {
+                    // Nothing is demanded there.
+                    continue;
+                }
                 let (budget, backward) = bounds(tolerance, i);
                 if let Outcome::Judged { fault, .. } = judge.element(y, got, budget, backward, longest_sum) {
                     seen.convicted |= fault.is_some();
@@ -127,6 +131,16 @@ impl Vacuity {
                 if seen.convicted {
                     break;
                 }
+            }
+        }
+    }
+
+    /// The same for one trivial kernel whose answer is known by what [`fares`] says of it alone.
+    pub fn observe_known(&mut self, trivial: Trivial, fares: Fares, demanded: Level) {
+        for (seen, known) in self.seen.iter_mut().zip(Trivial::ALL) {
+            if known == trivial {
+                seen.convicted |= fares.level.is_some_and(|level| level > demanded || level == Level::Broken);
+                seen.counted |= fares.counts;
             }
         }
     }
@@ -144,6 +158,41 @@ impl Vacuity {
         let mut seen = self.seen.iter().zip(Trivial::ALL);
         seen.find(|(seen, _)| seen.counted && !seen.convicted).map(|(_, trivial)| trivial)
     }
+}
+
+/// What an answer to one output says, as far as vacuity depends on it.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fares {
+    /// The worst level of its elements, but for those of which nothing is demanded; none where no element has one.
+    pub level: Option<Level>,
+    /// Whether an element counts.
+    pub counts: bool,
+}
+
+/// How an answer to one output of a case fares.
+pub fn fares(
+    case: &Case,
+    verified: &Verified,
+    output: usize,
+    answer: &[f64],
+    machine: &Machine,
+) -> Option<Fares> {
+    let truth = verified.outputs.get(output)?;
+    let judge = Judge::of(case, machine, Level::Stable, &truth.name);
+    let tolerance = verified.tolerances.get(output);
+    let longest_sum = tolerance.map_or(1, |t| t.longest_sum);
+    let mut fares = Fares::default();
+    for (i, (y, &got)) in truth.elements.iter().zip(answer).enumerate() {
+        if overflows(tolerance, i) {
+            continue;
+        }
+        let (budget, backward) = bounds(tolerance, i);
+        if let Outcome::Judged { level, .. } = judge.element(y, got, budget, backward, longest_sum) {
+            fares.level = fares.level.max(Some(level));
+            fares.counts |= counts(y, got, case.format);
+        }
+    }
+    Some(fares)
 }
 
 /// Whether passing with this value at this truth would say something.

@@ -2,8 +2,9 @@
 
 use super::storage::Storage;
 use super::{
-    BUILTIN_FORMATS, BceWithLogits, CrossEntropy, CrossEntropySoft, Kernel, KernelError, KlDiv, NllLoss,
-    NormParams, Reducing, Regression, Residual, Support, TripletGradients, TripletMargin, triplet,
+    BUILTIN_FORMATS, Bce, BceWithLogits, Clamping, CosineEmbedding, CrossEntropy, CrossEntropySoft,
+    FocalSigmoid, Kernel, KernelError, KlDiv, NllLoss, NormParams, Reducing, Regression, Residual, Support,
+    TripletGradients, TripletMargin, triplet,
 };
 use crate::case::{Case, LOSS, Tensors, gradient_name};
 use crate::format::Format;
@@ -153,6 +154,50 @@ fn run<S: Storage>(case: &Case, norm: &triplet::Norm) -> Result<Tensors, KernelE
             };
             kernel.run(&mut loss, by_prediction.as_deref_mut(), by_target.as_deref_mut());
             vec![("log_prediction", by_prediction), ("target", by_target)]
+        }
+        "bce" => {
+            let (mut by_probability, mut by_target) = (room("probability"), room("target"));
+            let kernel = Bce {
+                probability: &input("probability"),
+                target: &input("target"),
+                weight: weight.as_deref(),
+                upstream: &upstream,
+                clamping: Clamping {
+                    log: params.number("log_clamp"),
+                    pytorch_gradient: params.text("log_clamp_gradient") == "pytorch",
+                    probability: params.number("probability_clip").unwrap_or(0.0),
+                },
+                reducing,
+            };
+            kernel.run(&mut loss, by_probability.as_deref_mut(), by_target.as_deref_mut());
+            vec![("probability", by_probability), ("target", by_target)]
+        }
+        "focal_sigmoid" => {
+            let mut by_logits = room("logits");
+            let kernel = FocalSigmoid {
+                logits: &input("logits"),
+                target: &input("target"),
+                upstream: &upstream,
+                focal: loss::focal_of(params),
+                reducing,
+            };
+            kernel.run(&mut loss, by_logits.as_deref_mut());
+            vec![("logits", by_logits)]
+        }
+        "cosine_embedding" => {
+            let (mut by_x1, mut by_x2) = (room("x1"), room("x2"));
+            let kernel = CosineEmbedding {
+                x1: &input("x1"),
+                x2: &input("x2"),
+                target: &input("target"),
+                dimensions: case.input("x1").shape[1],
+                upstream: &upstream,
+                margin: params.number("margin").unwrap_or(0.0),
+                epsilon: params.number("epsilon").unwrap_or(0.0),
+                reducing,
+            };
+            kernel.run(&mut loss, by_x1.as_deref_mut(), by_x2.as_deref_mut());
+            vec![("x1", by_x1), ("x2", by_x2)]
         }
         "triplet_margin" => {
             let mut by = ["anchor", "positive", "negative"].map(room);

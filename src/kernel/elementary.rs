@@ -91,9 +91,11 @@ pub(super) fn ln(x: Wide) -> Wide {
     ln_near_one(mantissa - Wide::ONE) + Wide::new(k as f32) * Wide::scaled(LN_2, 0)
 }
 
-/// ln(1 + x) for x ≥ 0, without losing a small x.
+/// ln(1 + x) for x ≥ −1, without losing a small x.
 pub(super) fn ln_1p(x: Wide) -> Wide {
-    if x.is_zero() || x.is_finite() && x.exponent() < -1 {
+    // Up to ½, and down to −¼.
+    let near = if x.is_negative() { -2 } else { -1 };
+    if x.is_zero() || x.is_finite() && x.exponent() < near {
         return ln_near_one(x);
     }
     ln(Wide::ONE + x)

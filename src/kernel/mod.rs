@@ -59,12 +59,15 @@
 
 mod bce;
 mod builtin;
+mod cosine;
 mod cross_entropy;
 mod cross_entropy_soft;
 mod elementary;
+mod focal;
 mod kl_div;
 mod mutants;
 mod nll_loss;
+mod probability;
 mod reduce;
 mod regression;
 mod softmax;
@@ -76,11 +79,14 @@ mod wide;
 
 pub use bce::BceWithLogits;
 pub use builtin::Builtin;
+pub use cosine::CosineEmbedding;
 pub use cross_entropy::CrossEntropy;
 pub use cross_entropy_soft::CrossEntropySoft;
+pub use focal::FocalSigmoid;
 pub use kl_div::KlDiv;
 pub use mutants::{About, Mutant, Variant, mutants};
 pub use nll_loss::NllLoss;
+pub use probability::{Bce, Clamping};
 pub use reduce::Reducing;
 pub use regression::{Regression, Residual};
 pub use storage::Storage;
@@ -216,7 +222,10 @@ pub fn claims() -> impl Iterator<Item = &'static Claim> {
         nll_loss::CLAIMS,
         bce::CLAIMS,
         kl_div::CLAIMS,
+        probability::CLAIMS,
+        focal::CLAIMS,
         triplet::CLAIMS,
+        cosine::CLAIMS,
     ];
     all.into_iter().flatten()
 }

@@ -11,12 +11,15 @@ pub use spec::{
     Alias, Convention, Default, Domain, Family, InputSpec, ParamKind, ParamSpec, Range, Spec, Unreduced,
 };
 
+mod binary;
 mod classification;
+mod cosine;
 mod divergence;
 mod metric;
 mod reduction;
 mod regression;
 
+pub use binary::focal_of;
 pub use reduction::Reduction;
 
 use crate::format::Format;
@@ -33,7 +36,10 @@ pub static LOSSES: &[&dyn LossEntry] = &[
     &Entry::<classification::NllLoss>::NEW,
     &Entry::<classification::BceWithLogits>::NEW,
     &Entry::<divergence::KlDiv>::NEW,
+    &Entry::<binary::Bce>::NEW,
+    &Entry::<binary::FocalSigmoid>::NEW,
     &Entry::<metric::TripletMargin>::NEW,
+    &Entry::<cosine::CosineEmbedding>::NEW,
 ];
 
 /// The loss of that id.

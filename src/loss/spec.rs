@@ -280,6 +280,8 @@ pub enum ParamKind {
     Flag,
     /// One of these names.
     Choice(&'static [&'static str]),
+    /// One of these names, or null.
+    ChoiceOrNull(&'static [&'static str]),
 }
 
 impl ParamKind {
@@ -304,9 +306,12 @@ impl ParamKind {
                 if *null { "a whole number or null" } else { "a whole number" }.to_owned()
             }
             ParamKind::Flag => "true or false".to_owned(),
-            ParamKind::Choice(names) => {
-                let names: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
-                format!("one of {}", names.join(", "))
+            ParamKind::Choice(names) | ParamKind::ChoiceOrNull(names) => {
+                let mut choices: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
+                if matches!(self, ParamKind::ChoiceOrNull(_)) {
+                    choices.push("null".to_owned());
+                }
+                format!("one of {}", choices.join(", "))
             }
         }
     }

@@ -5,7 +5,9 @@
 //! says so. A new loss has one function in its family's file and one line in `WITNESSES`.
 
 mod amount;
+mod binary;
 mod classification;
+mod cosine;
 mod decimal;
 mod divergence;
 mod metric;
@@ -33,7 +35,10 @@ static WITNESSES: &[(&str, ClosedForm)] = &[
     ("nll_loss", classification::nll_loss),
     ("bce_with_logits", classification::bce_with_logits),
     ("kl_div", divergence::kl_div),
+    ("bce", binary::bce),
+    ("focal_sigmoid", binary::focal_sigmoid),
     ("triplet_margin", metric::triplet_margin),
+    ("cosine_embedding", cosine::cosine_embedding),
 ];
 
 /// The decimal exponent of the error that an agreement allows, of a claim's scale: MODEL.md, rule 12.

@@ -3,6 +3,7 @@
 
 use super::{Evaluation, row_element};
 use crate::arithmetic::ball::{Ball, Place, Side};
+use crate::arithmetic::binary;
 use crate::arithmetic::monomial::{Parts, RowParts};
 use crate::arithmetic::radius::Radius;
 use crate::arithmetic::value::{Kink, Value};
@@ -161,6 +162,18 @@ impl Evaluation<'_> {
             }
             Op::KlDivLog if !is_set(0) && !is_set(1) => {
                 Parts::kl_div_log(&self.ball(id, 0, element), &self.ball(id, 1, element))
+            }
+            Op::Cosine { .. } | Op::CosineGradient { .. } => {
+                let key = ([node.args[0], node.args[1]], self.row_number(id, element));
+                let cosine = self.cosines.get(&key)?;
+                match node.op {
+                    Op::Cosine { .. } => cosine.value_parts(),
+                    _ => cosine.gradient_parts(&self.ball(id, 0, element), &self.ball(id, 1, element)),
+                }
+            }
+            Op::BceGradient(clamp) if !is_set(0) && !is_set(1) => {
+                let (p, y) = (self.ball(id, 0, element), self.ball(id, 1, element));
+                binary::bce_gradient_parts(&p, &y, *clamp, self.effort.prec)
             }
             Op::Softplus if !is_set(0) => Parts::softplus(&self.ball(id, 0, element)),
             Op::LogSigmoid if !is_set(0) => Some(Parts::softplus(&self.ball(id, 0, element).neg())?.neg()),

@@ -1,8 +1,10 @@
 //! The interpreter: every node of a graph as an array of balls, one loop a node.
 
 use super::ball::Ball;
+use super::cosine::Cosine;
 use super::model::Model;
-use super::norm::{Norm, normalized, power_sum};
+use super::norm::{Norm, normalized};
+use super::range::{Left, left};
 use super::softmax::Row;
 use super::sum::Accumulator;
 use super::ties::Ties;
@@ -26,7 +28,7 @@ pub(super) enum Upstream {
 /// The values of the nodes that the outputs need.
 pub(super) struct Run {
     values: Vec<Rc<[Ball]>>,
-    leaves: Vec<bool>,
+    left: Vec<Left>,
 }
 
 impl Run {
@@ -39,7 +41,7 @@ impl Run {
         for id in (0..nodes.len()).rev().filter(|&id| needed[id]).collect::<Vec<_>>() {
             mark(nodes, id, &mut needed);
         }
-        let mut run = Run { values: Vec::with_capacity(nodes.len()), leaves: vec![false; nodes.len()] };
+        let mut run = Run { values: Vec::with_capacity(nodes.len()), left: vec![None; nodes.len()] };
         let mut after_upstream = vec![false; nodes.len()];
         for (id, node) in nodes.iter().enumerate() {
             after_upstream[id] = match node.op {
@@ -48,7 +50,10 @@ impl Run {
             };
             let value = match (known, node.op.clone()) {
                 _ if !needed[id] => Rc::from([]),
-                (Some(known), _) if !after_upstream[id] => known.values[id].clone(),
+                (Some(known), _) if !after_upstream[id] => {
+                    run.left[id] = known.left[id].clone();
+                    known.values[id].clone()
+                }
                 (_, Op::Input(slot)) => {
                     let values = program.values(case, slot);
                     if !after_upstream[id] {
@@ -59,12 +64,16 @@ impl Run {
                         vec![Ball::ONE; values.len()].into()
                     }
                 }
-                (_, Op::Reshape | Op::StopGradient) => run.values[node.args[0]].clone(),
+                (_, Op::Reshape | Op::StopGradient) => {
+                    run.left[id] = run.left[node.args[0]].clone();
+                    run.values[node.args[0]].clone()
+                }
                 _ => {
                     let args: Vec<&[Ball]> = node.args.iter().map(|&arg| &run.values[arg][..]).collect();
                     let shapes: Vec<&[usize]> = node.args.iter().map(|&arg| &nodes[arg].shape[..]).collect();
                     let value = evaluate(model, node, &args, &shapes);
-                    run.leaves[id] = leaves_range(model, node, &args, &value);
+                    let before: Vec<&Left> = node.args.iter().map(|&arg| &run.left[arg]).collect();
+                    run.left[id] = left(model, node, &args, &shapes, &value, &before);
                     value.into()
                 }
             };
@@ -78,9 +87,9 @@ impl Run {
         &self.values[id]
     }
 
-    /// Whether a node leaves the compute format's range though its arguments are finite (rule 11).
-    pub fn leaves(&self, id: NodeId) -> bool {
-        self.leaves[id]
+    /// Whether an element of a node, or one behind it, has left the compute format's range (rule 11).
+    pub fn has_left(&self, id: NodeId, element: usize) -> bool {
+        self.left[id].as_ref().is_some_and(|left| left[element])
     }
 }
 
@@ -154,6 +163,11 @@ fn evaluate(model: &Model, node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) -
         Op::SoftplusGap => {
             map2(args, |z, w| model.sub(model.mul(w, model.softplus(z.neg())), model.softplus(z)))
         }
+        Op::Bce(clamp) => map2(args, |p, y| model.bce(p, y, *clamp)),
+        Op::BceGradient(clamp) => map2(args, |p, y| model.bce_gradient(p, y, *clamp)),
+        Op::Focal(form) => map2(args, |z, y| model.focal(z, y, *form)),
+        Op::FocalGradient(form) => map2(args, |z, y| model.focal_gradient(z, y, *form)),
+        Op::BceTargetGradient(clamp) => map1(x, |p| model.bce_target_gradient(p, *clamp)),
 
         Op::Select(mask) => {
             let chosen = mask.iter().zip(x.iter().zip(args[1]));
@@ -202,7 +216,7 @@ fn on_rows(model: &Model, node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) ->
     let mut row = Row::default();
     for (n, line) in x.chunks_exact(width).enumerate() {
         let second = || &args[1][n * width..(n + 1) * width];
-        if !matches!(node.op, Op::Norm { .. } | Op::NormGradient { .. } | Op::Normalize) {
+        if uses_exponentials(&node.op) {
             row.look(model, line);
         }
         match &node.op {
@@ -230,14 +244,32 @@ fn on_rows(model: &Model, node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) ->
                 let norm = Norm::of(model, line, crate::graph::Power::Finite(2.0), 0.0).value;
                 result.extend(line.iter().map(|&x| normalized(model, x, norm)));
             }
+            Op::Cosine { epsilon } => result.push(Cosine::of(model, line, second(), epsilon.get()).value),
+            Op::CosineGradient { epsilon } => {
+                let cosine = Cosine::of(model, line, second(), epsilon.get());
+                let pairs = line.iter().zip(second());
+                result.extend(pairs.map(|(&x, &y)| cosine.gradient(model, x, y)));
+            }
             op => unreachable!("{} is no operation on rows", op.name()),
         }
     }
     result
 }
 
+/// Whether the operation needs its rows' exponentials.
+fn uses_exponentials(op: &Op) -> bool {
+    !matches!(
+        op,
+        Op::Norm { .. }
+            | Op::NormGradient { .. }
+            | Op::Normalize
+            | Op::Cosine { .. }
+            | Op::CosineGradient { .. }
+    )
+}
+
 /// One value for each line along an axis, from the flat indices of its elements.
-fn along<T>(
+pub(super) fn along<T>(
     shape: &[usize],
     axis: usize,
     mut f: impl FnMut(std::iter::StepBy<std::ops::Range<usize>>) -> T,
@@ -259,72 +291,4 @@ fn sums(model: &Model, shape: &[usize], axis: usize, term: impl Fn(usize) -> Bal
         line.for_each(|i| sum.push(term(i)));
         sum.finish(model, shape[axis])
     })
-}
-
-/// Rule 11: whether the node's value leaves the compute format's range. Poles do not (a value there is infinite), nor do
-/// composite operations on the inside, but for what most kernels compute as it stands: the power sum of a norm,
-/// log_softmax before a soft target multiplies it, and the parts of a divergence's term.
-fn leaves_range(model: &Model, node: &Node, args: &[&[Ball]], value: &[Ball]) -> bool {
-    let threshold = model.compute.overflow_threshold();
-    let beyond = |x: f64| x.is_finite() && x.abs() >= threshold || x.is_infinite();
-    let known = |x: &Ball| x.m.is_finite();
-    match &node.op {
-        Op::Sum { .. } | Op::Dot { .. } | Op::ScatterAdd(_) => {
-            value.iter().any(|y| beyond(y.m)) && args.iter().all(|arg| arg.iter().all(known))
-        }
-        Op::Norm { p, .. } | Op::NormGradient { p, .. } => {
-            let width = node_width(args, value, node);
-            args[0].chunks(width).any(|row| row.iter().all(known) && beyond(power_sum(row, p.power())))
-        }
-        Op::Normalize => {
-            let width = node_width(args, value, node);
-            let two = crate::graph::Power::Finite(2.0);
-            args[0].chunks(width).any(|row| row.iter().all(known) && beyond(power_sum(row, two)))
-        }
-        Op::KlDiv | Op::KlDivLog | Op::KlDivLogSlope => {
-            // t·ln t and t·x, and e^t and t − x, on their own: of finite arguments that are not 0 by definition.
-            let inside = |t: f64, x: f64| match node.op {
-                Op::KlDiv if t == 0.0 => [0.0; 2],
-                Op::KlDiv => [t * core_math::log(t), t * x],
-                _ => [core_math::exp(t), t - x],
-            };
-            let elements = value.iter().zip(args[0].iter().zip(args[1]));
-            elements
-                .filter(|(_, (t, x))| known(t) && known(x))
-                .any(|(y, (t, x))| beyond(y.m) || inside(t.m, x.m).into_iter().any(beyond))
-        }
-        Op::LogSoftmax => value.iter().zip(args[0]).any(|(y, x)| beyond(y.m) && known(x)),
-        Op::SoftCrossEntropy => {
-            let width = args[0].len() / value.len().max(1);
-            let rows = args[0].chunks(width.max(1)).zip(args[1].chunks(width.max(1)));
-            rows.into_iter().any(|(row, q)| {
-                let top = row.iter().map(|x| x.m).fold(f64::NEG_INFINITY, f64::max);
-                row.iter().zip(q).any(|(x, q)| known(x) && !q.is_zero() && beyond(top - x.m))
-            })
-        }
-        Op::Pow(p) if p.get() < 0.0 => value.iter().zip(args[0]).any(|(y, x)| beyond(y.m) && x.m != 0.0),
-        Op::Add
-        | Op::Sub
-        | Op::Mul
-        | Op::Div
-        | Op::Exp
-        | Op::Expm1
-        | Op::Expm1Minus
-        | Op::Pow(_)
-        | Op::BceWithLogitsWeighted
-        | Op::SigmoidMinusWeighted
-        | Op::SoftplusGap => {
-            value.iter().enumerate().any(|(i, y)| beyond(y.m) && args.iter().all(|arg| known(&arg[i])))
-        }
-        _ => false,
-    }
-}
-
-/// The width of the rows of a norm's argument.
-fn node_width(args: &[&[Ball]], value: &[Ball], node: &Node) -> usize {
-    match node.op {
-        Op::Norm { .. } => args[0].len() / value.len().max(1),
-        _ => node.shape.last().copied().unwrap_or(1),
-    }
-    .max(1)
 }

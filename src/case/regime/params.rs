@@ -29,6 +29,10 @@ pub(super) fn interesting(param: &ParamSpec) -> Vec<ParamValue> {
     values.extend(by_name(param.name));
     match &param.kind {
         ParamKind::Choice(names) => values.extend(names.iter().map(|&name| name.into())),
+        ParamKind::ChoiceOrNull(names) => {
+            values.push(ParamValue::Null);
+            values.extend(names.iter().map(|&name| name.into()));
+        }
         ParamKind::Flag => values.extend([false.into(), true.into()]),
         ParamKind::Integer { null } => {
             if *null {

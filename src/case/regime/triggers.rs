@@ -9,7 +9,6 @@ use crate::tensor::Tensor;
 /// One entry's trigger for one loss.
 pub(super) struct Trigger {
     /// The entry in KNOWN_BUGS.md.
-    #[cfg_attr(not(test), allow(dead_code))]
     pub id: &'static str,
     pub loss: &'static str,
     pub regime: Regime,
@@ -31,6 +30,9 @@ const NLL: &str = "nll_loss";
 const KL: &str = "kl_div";
 const MINUS_INFINITY: f64 = f64::NEG_INFINITY;
 const BCE: &str = "bce_with_logits";
+const PROBABILITY: &str = "bce";
+const FOCAL: &str = "focal_sigmoid";
+const COSINE: &str = "cosine_embedding";
 const TRIPLET: &str = "triplet_margin";
 
 /// The table. The numbers are the entries' own where they give any; the rest is scaled to the least size that shows the
@@ -186,6 +188,42 @@ pub(super) const TRIGGERS: &[Trigger] = &[
     trigger("BC-31", BCE, Regime::Saturated, |s| {
         s.param("reduction", "none").binary(&[-1000.0, -110.0], &[1.0, 1.0])
     }),
+    trigger("RD-07", PROBABILITY, Regime::Typical, |s| {
+        s.probabilities(&[0.25, 0.75, 0.5], &[0.0, 1.0, 0.25]).upstream(2.5)
+    }),
+    // 1e-59 and 1 − 1e-59 are 0 and 1 but for f64's 1e-59.
+    trigger("BC-08", PROBABILITY, Regime::Edge, |s| {
+        s.param("reduction", "none").probabilities(&[0.0, 1e-59, 1.0, 1.0], &[0.0, 0.0, 1.0, 1.0])
+    }),
+    trigger("BC-20", PROBABILITY, Regime::Saturated, |s| {
+        s.param("reduction", "none").probabilities(&[1.0, 0.0], &[1.0, 0.0])
+    }),
+    trigger("BC-22", PROBABILITY, Regime::Saturated, |s| {
+        s.param("reduction", "none").probabilities(&[1.0, 0.9999], &[1.0, 1.0])
+    }),
+    trigger("RD-07", FOCAL, Regime::Typical, |s| s.binary(&[1.0, -2.0, 0.5], &[0.0, 1.0, 1.0]).upstream(2.5)),
+    trigger("BC-23", FOCAL, Regime::Saturated, |s| s.param("reduction", "none").binary(&[100.0], &[1.0])),
+    trigger("BC-25", FOCAL, Regime::Saturated, |s| {
+        s.param("gamma", 0.0).param("reduction", "none").binary(&[1000.0], &[1.0])
+    }),
+    trigger("BC-25", FOCAL, Regime::Saturated, |s| {
+        s.param("gamma", 0.5).param("reduction", "none").binary(&[100.0, 40.0], &[1.0, 1.0])
+    }),
+    trigger("BC-27", FOCAL, Regime::Saturated, |s| {
+        s.param("gamma", 0.0).param("reduction", "none").binary(&[-2.0, 0.3, 19.0], &[0.0, 1.0, 1.0])
+    }),
+    trigger("BC-29", FOCAL, Regime::Saturated, |s| {
+        s.param("gamma", 0.5).param("reduction", "none").binary(&[-20.0, 20.0, -800.0], &[1.0, 0.0, 0.0])
+    }),
+    trigger("RD-07", COSINE, Regime::Typical, |s| {
+        s.directions(&[1.0, -2.0, 0.5], &[0.25, 1.0, 1.0], &[1.0]).upstream(2.5)
+    }),
+    trigger("DS-14", COSINE, Regime::Degenerate, |s| {
+        s.param("epsilon", 1e-12).directions(&[0.0, 0.0], &[1.0, 0.5], &[1.0])
+    }),
+    trigger("DS-01", COSINE, Regime::Degenerate, |s| {
+        s.param("epsilon", 1e-12).directions(&[0.0, 0.0], &[0.0, 0.0], &[-1.0])
+    }),
     trigger("DS-01", TRIPLET, Regime::Degenerate, |s| {
         s.param("margin", 1.0).triplet(&[0.0, 0.0], &[0.0, 0.0], &[0.25, 0.5])
     }),
@@ -224,6 +262,21 @@ pub(super) fn cases(
 ) -> Vec<Case> {
     let fitting = TRIGGERS.iter().filter(|t| t.loss == entry.spec().id && t.regime == regime);
     fitting.filter_map(|trigger| (trigger.make)(Sketch::new(format, long)).case(entry, taken)).collect()
+}
+
+/// The same of every regime, with the entry and the regime of each.
+pub(super) fn flagged(
+    entry: &dyn LossEntry,
+    format: Format,
+    taken: &Taken,
+    long: usize,
+) -> Vec<(&'static str, Regime, Case)> {
+    let own = TRIGGERS.iter().filter(|trigger| trigger.loss == entry.spec().id);
+    let cases = own.filter_map(|trigger| {
+        let case = (trigger.make)(Sketch::new(format, long)).case(entry, taken)?;
+        Some((trigger.id, trigger.regime, case))
+    });
+    cases.collect()
 }
 
 /// What a trigger fixes. Parameters that it leaves open are the defaults, or what is pinned.
@@ -341,6 +394,18 @@ impl Sketch {
         self.floats("logits", &shape, logits).floats("target", &shape, target)
     }
 
+    fn probabilities(self, probability: &[f64], target: &[f64]) -> Sketch {
+        let shape = [probability.len()];
+        self.floats("probability", &shape, probability).floats("target", &shape, target)
+    }
+
+    /// A pair of rows, or as many as there are signs.
+    fn directions(self, x1: &[f64], x2: &[f64], signs: &[f64]) -> Sketch {
+        let shape = [signs.len(), x1.len() / signs.len()];
+        let sketch = self.floats("x1", &shape, x1).floats("x2", &shape, x2);
+        sketch.floats("target", &[signs.len()], signs)
+    }
+
     fn triplet(self, anchor: &[f64], positive: &[f64], negative: &[f64]) -> Sketch {
         let shape = [1, anchor.len()];
         let sketch = self.floats("anchor", &shape, anchor).floats("positive", &shape, positive);
@@ -392,7 +457,8 @@ mod tests {
     const ENTRIES: &[&str] = &[
         "CE-01", "CE-05", "CE-06", "CE-10", "CE-17", "CE-20", "CE-26", "RD-02", "RD-04", "RD-07", "RD-09",
         "RD-12", "RD-15", "RD-10", "KL-02", "KL-03", "KL-05", "KL-10", "KL-15", "BC-02", "BC-04", "BC-11",
-        "BC-13", "BC-16", "BC-17", "BC-31", "DS-01", "DS-03", "DS-05", "DS-06", "DS-09", "DS-14",
+        "BC-13", "BC-16", "BC-17", "BC-31", "DS-01", "DS-03", "DS-05", "DS-06", "DS-09", "DS-14", "BC-08",
+        "BC-20", "BC-22", "BC-23", "BC-25", "BC-27", "BC-29",
     ];
 
     fn made(trigger: &Trigger, format: Format, taken: &Taken) -> Option<Case> {

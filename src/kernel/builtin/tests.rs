@@ -286,5 +286,6 @@ fn triplet_agrees_with_f64() {
     }
 }
 
+mod binary_and_cosine;
 mod distributions;
 mod special_cases;

@@ -4,9 +4,12 @@
 //! The right forms are the textbook's, in plain f32: what a framework does today, not what [`super::Builtin`] does.
 
 mod bce;
+mod binary;
+mod cosine;
 mod cross_entropy;
 mod distribution;
 mod divergence;
+mod focal;
 mod nll_loss;
 mod plain;
 mod regression;
@@ -147,9 +150,16 @@ static MUTANTS: &[Mutant] = &[
     Mutant::new(&bce::BC_11),
     Mutant::new(&bce::BC_17),
     Mutant::new(&bce::RG_11),
+    Mutant::new(&binary::BC_08),
+    Mutant::new(&binary::BC_20),
+    Mutant::new(&binary::BC_22),
+    Mutant::new(&focal::BC_23),
+    Mutant::new(&focal::BC_25),
+    Mutant::new(&focal::BC_27),
     Mutant::new(&triplet::DS_05),
     Mutant::new(&triplet::DS_06),
     Mutant::new(&triplet::DS_09),
+    Mutant::new(&cosine::DS_14),
     Mutant::new(&nll_loss::RD_09),
     Mutant::new(&distribution::KL_05),
     Mutant::new(&distribution::KL_15),
