@@ -12,6 +12,7 @@ pub mod elementary;
 pub mod evaluate;
 pub mod fast;
 mod focal;
+pub mod huber;
 mod monomial;
 pub mod radius;
 mod rows;

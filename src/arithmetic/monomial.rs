@@ -98,8 +98,8 @@ enum Atom {
     Norm { p: f64, epsilon: f64, sizes: Arc<Vec<Float>> },
     /// ln(1 + e^−size).
     Tail(Float),
-    /// ln 2.
-    Ln2,
+    /// ln n of a whole number n ≥ 2.
+    Ln(Integer),
     /// e^x.
     Exp(Float),
 }
@@ -221,6 +221,24 @@ impl Parts {
         Parts::of(z).filter(|z| z.side == Side::Any)?.add(Parts::from(atom))
     }
 
+    /// ln x of an exact x above 0, as k·ln 2 + ln n for x = n·2^k with an odd n: the logarithms of 2 and of ½, and whatever
+    /// else makes a product of 1, cancel. ln 1 = 0 has no term.
+    pub fn ln(x: &Ball) -> Option<Parts> {
+        let Ball::Finite { mid, .. } = x else { return None };
+        if !x.is_exact() || mid.is_zero() || mid.is_sign_negative() {
+            return None;
+        }
+        let (mantissa, exponent) = mid.to_integer_exp()?;
+        let zeros = mantissa.find_one(0)?;
+        let odd = mantissa >> zeros;
+        let logarithm = |n: Integer| Monomial { atoms: vec![(Atom::Ln(n), 1.0)], ..Monomial::one() };
+        let twos = match Monomial::rational(Rational::from(exponent + i32::try_from(zeros).ok()?)) {
+            Some(k) => Parts::from(k.mul(logarithm(Integer::from(2)))?),
+            None => Parts::rational(Rational::new()),
+        };
+        if odd == 1 { Some(twos) } else { twos.add(Parts::from(logarithm(odd))) }
+    }
+
     /// t·(ln t − x) of exact numbers, t = 2^e: t·e·ln 2 − t·x. For a t that is no power of two it is irrational, and so is a
     /// sum with it: every odd prime's logarithm then has a factor above 0. Powers of two may cancel: 2·ln 2 + 4·¼·ln ¼ = 0.
     pub fn kl_div(t: &Ball, x: &Ball) -> Option<Parts> {
@@ -229,7 +247,8 @@ impl Parts {
         if *mid != Float::with_val(2, 1) << e {
             return None;
         }
-        let ln_2 = Parts::from(Monomial { atoms: vec![(Atom::Ln2, 1.0)], ..Monomial::one() });
+        let ln_2 =
+            Parts::from(Monomial { atoms: vec![(Atom::Ln(Integer::from(2)), 1.0)], ..Monomial::one() });
         let logarithm = ln_2.mul(Parts::rational(Rational::from(e)))?;
         logarithm.add(Parts::exactly(x)?.neg())?.mul(Parts::exactly(t)?)
     }

@@ -28,8 +28,8 @@ use crate::tensor::{Tensor, Values};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 
-/// What the tests of one file take at most, in bytes: four formats of 30 KiB are 120 KiB a loss, some of it for the header.
-pub const FILE_BUDGET: usize = 26 << 10;
+/// What the tests of one file take at most, in bytes: four formats of 30 KiB are 120 KiB a loss, some of it for header and notes.
+pub const FILE_BUDGET: usize = 24 << 10;
 
 /// Drawn cases of a regime among which the tests are chosen.
 const CANDIDATES: usize = 24;
@@ -199,8 +199,9 @@ impl Turn {
     /// Makes a candidate a test; flagged by those whom it is the first to convict, or as it came.
     fn take(&mut self, mut candidate: Candidate, flagged: bool) {
         if flagged {
-            let new = candidate.convictions.difference(&self.convicted).map(|(name, _)| name.clone());
-            candidate.test.flags = new.collect::<BTreeSet<_>>().into_iter().collect();
+            let new = candidate.convictions.difference(&self.convicted).map(|(name, _)| name);
+            let telling: BTreeSet<&String> = new.filter(|name| !rivals::is_everyday(name)).collect();
+            candidate.test.flags = telling.into_iter().cloned().collect();
         }
         self.convicted.extend(candidate.convictions);
         self.tests.push((candidate.params, candidate.test));

@@ -4,7 +4,6 @@ use super::read::{GoldenError, Read, listed_bytes, read_file, read_manifest};
 use super::{Float, MANIFEST, Output, SCHEMA_FILE, Test, relative_path, rivals};
 use crate::case::Case;
 use crate::check::Progress;
-use crate::format::Format;
 use crate::judge::Machine;
 use crate::loss;
 use crate::oracle;
@@ -20,7 +19,7 @@ use std::path::Path;
 pub enum Difference {
     /// A file that cannot be used, or is not the listed one.
     File(GoldenError),
-    /// A file that is not listed, or a loss that has no file.
+    /// A file that is not listed, or stands in another's place.
     Set {
         /// The file.
         path: String,
@@ -95,6 +94,10 @@ pub fn verify(folder: &Path, quick: bool, progress: &dyn Progress) -> Result<Ver
             verification.differences.push(Difference::Set { path: (*path).clone(), problem });
         }
     }
+    if let Some((path, _)) = read.iter().find(|(_, file)| file.file.source != manifest.source) {
+        let problem = format!("its source is not that of {path}");
+        verification.differences.push(Difference::Set { path: MANIFEST.to_owned(), problem });
+    }
     verification.files = read.len();
     verification.tests = read.iter().map(|(_, file)| file.tests.len()).sum();
     let outputs = read.iter().flat_map(|(_, file)| file.tests.iter().flat_map(|test| &test.verified.outputs));
@@ -115,7 +118,7 @@ pub fn verify(folder: &Path, quick: bool, progress: &dyn Progress) -> Result<Ver
     Ok(verification)
 }
 
-/// Files that lie in the folder and are not listed, and losses of the catalogue that have none.
+/// Files that lie in the folder and are not listed.
 fn strangers(folder: &Path, listed: &BTreeSet<&String>) -> Vec<Difference> {
     let mut differences = Vec::new();
     let mut folders = vec![(folder.to_path_buf(), String::new())];
@@ -131,12 +134,6 @@ fn strangers(folder: &Path, listed: &BTreeSet<&String>) -> Vec<Difference> {
                 differences.push(Difference::Set { path, problem });
             }
         }
-    }
-    let missing =
-        loss::LOSSES.iter().flat_map(|entry| Format::ALL.map(|format| relative_path(entry.spec(), format)));
-    for path in missing.filter(|path| !listed.contains(path)) {
-        let problem = "the catalogue has the loss, and there is no file of it".to_owned();
-        differences.push(Difference::Set { path, problem });
     }
     differences.sort_by_key(|difference| difference.to_string());
     differences

@@ -10,9 +10,12 @@ mod cross_entropy;
 mod distribution;
 mod divergence;
 mod focal;
+mod gaussian;
+mod log_cosh;
 mod nll_loss;
 mod plain;
 mod regression;
+mod smooth_l1;
 mod triplet;
 
 use super::{Kernel, KernelError, Support};
@@ -143,8 +146,13 @@ static MUTANTS: &[Mutant] = &[
     Mutant::new(&cross_entropy::RD_04),
     Mutant::new(&cross_entropy::RD_12),
     Mutant::new(&regression::RD_07),
-    Mutant::new(&regression::RD_14),
+    Mutant::new(&gaussian::RD_14),
+    Mutant::new(&gaussian::PYTORCH_190058),
     Mutant::new(&regression::RD_15),
+    Mutant::new(&smooth_l1::RG_02),
+    Mutant::new(&smooth_l1::RG_03),
+    Mutant::new(&log_cosh::KERAS_8524),
+    Mutant::new(&log_cosh::TORCHMETRICS_3490),
     Mutant::new(&bce::BC_02),
     Mutant::new(&bce::BC_04),
     Mutant::new(&bce::BC_11),

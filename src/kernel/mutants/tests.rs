@@ -113,18 +113,18 @@ fn random_case(support: &Support, format: Format, random: &mut Random) -> Case {
                 Tensor::i64(&[n], classes.floats().iter().map(class).collect())
             }
             (_, name) if name.starts_with("log_") => draw(&shape, -scale, 0.0),
+            (_, "variance") => draw(&shape, 0.1, 3.0),
             _ if spec.param("soft_target").is_some() && input.domain == Domain::Unit => {
                 let hard: Vec<f64> = draw(&shape, 0.0, 1.0).floats().iter().map(|y| y.round()).collect();
                 floats(format, &shape, &hard)
             }
             _ if input.domain == Domain::Unit => draw(&shape, 0.0, 1.0),
+            _ if input.domain == Domain::NonNegative => draw(&shape, 0.0, 3.0),
             _ if input.domain == Domain::SignValue => {
-                let signs: Vec<f64> = draw(&[n], -1.0, 1.0)
-                    .floats()
-                    .iter()
-                    .map(|&x| if x < 0.0 { -1.0 } else { 1.0 })
-                    .collect();
-                floats(format, &[n], &signs)
+                let shape = if input.shape == ["N"] { &shape[..1] } else { &shape[..] };
+                let draws = draw(shape, -1.0, 1.0);
+                let signs = draws.floats().iter().map(|&x| if x < 0.0 { -1.0 } else { 1.0 });
+                floats(format, shape, &signs.collect::<Vec<f64>>())
             }
             _ => draw(&shape, -scale, scale),
         };
