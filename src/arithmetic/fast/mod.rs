@@ -6,6 +6,7 @@
 
 mod array;
 pub mod ball;
+mod divergence;
 mod elementary;
 pub mod grid;
 mod machine;
@@ -201,6 +202,10 @@ impl<'a> Evaluation<'a> {
             Op::Huber(delta) => Rc::new(arg(0).map(|x| f::huber(x, delta.get()))),
             Op::SmoothL1(beta) => Rc::new(arg(0).map(|x| f::smooth_l1(x, beta.get()))),
             Op::Xlogy => binary(f::xlogy),
+            Op::KlDiv => binary(divergence::kl_div),
+            Op::KlDivSlope => binary(divergence::kl_div_slope),
+            Op::KlDivLog => binary(divergence::kl_div_log),
+            Op::KlDivLogSlope => binary(divergence::kl_div_log_slope),
             Op::Softplus | Op::Sigmoid | Op::LogSigmoid => {
                 let z = arg(0);
                 let decays = self.decays_of(node.args[0]);
