@@ -70,7 +70,10 @@ const BYTES: &[(&str, &str)] = &[
     ("cross_entropy_soft", "fcbb2a276cc34a61"),
     ("nll_loss", "79492833be1b0bde"),
     ("bce_with_logits", "7c399a216e5b45d4"),
+    ("bce", "fe1647d9f011767f"),
+    ("focal_sigmoid", "889430a4758856c5"),
     ("triplet_margin", "f131dd19991006b0"),
+    ("cosine_embedding", "784077524d99a03a"),
 ];
 
 #[test]
