@@ -10,6 +10,7 @@ mod divergence;
 mod elementary;
 pub mod grid;
 mod machine;
+mod pairs;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -308,6 +309,29 @@ impl<'a> Evaluation<'a> {
                 let norms = self.norms_of(node.args[0], Degree::from(Power::Finite(2.0)), Real::new(0.0));
                 let n = self.row_length(node.args[0]);
                 Rc::new(Array::from_fn(length, |i| x.get(i).div(norms[i / n].norm)))
+            }
+            Op::Bce(clamp) => Rc::new(arg(0).zip(&arg(1), |p, y| pairs::bce(p, y, *clamp))),
+            Op::BceGradient(clamp) => Rc::new(arg(0).zip(&arg(1), |p, y| pairs::bce_gradient(p, y, *clamp))),
+            Op::BceTargetGradient(clamp) => Rc::new(arg(0).map(|p| pairs::bce_target_gradient(p, *clamp))),
+            Op::Focal(form) | Op::FocalGradient(form) => {
+                let (z, y, derivative) = (arg(0), arg(1), matches!(node.op, Op::FocalGradient(_)));
+                let decays = self.decays_of(node.args[0]);
+                let element = |i| pairs::focal(z.get(i), y.get(i), decays.get(i), *form, derivative);
+                Rc::new(Array::from_fn(length, element))
+            }
+            Op::Cosine { epsilon } | Op::CosineGradient { epsilon } => {
+                let (x, y, n) = (arg(0), arg(1), self.row_length(node.args[0]));
+                let rows: Vec<pairs::Cosine> = (0..x.len() / n.max(1))
+                    .map(|row| {
+                        let (x, y) = (|k| x.get(row * n + k), |k| y.get(row * n + k));
+                        pairs::Cosine::of(n, x, y, epsilon.get())
+                    })
+                    .collect();
+                self.evaluations += 2 * x.len() as u64;
+                Rc::new(match node.op {
+                    Op::Cosine { .. } => Array::from_fn(length, |row| rows[row].value()),
+                    _ => Array::from_fn(length, |i| rows[i / n].gradient(x.get(i), y.get(i))),
+                })
             }
             // An operation without a rule here: MPFR's.
             #[allow(unreachable_patterns)]
