@@ -76,6 +76,9 @@ fn functions_of_one_number() {
     elementwise("sigmoid", &ANY, Expr::sigmoid, |x| 1.0 / (1.0 + (-x).exp()));
     elementwise("log_sigmoid", &ANY, Expr::log_sigmoid, |x| -((-x).exp().ln_1p()));
     elementwise("log_cosh", &ANY, Expr::log_cosh, |x| x.cosh().ln());
+    let huber = |x: f64| if x.abs() < 2.0 { x * x / 2.0 } else { 2.0 * (x.abs() - 1.0) };
+    elementwise("huber", &ANY, |x| x.huber(2.0), huber);
+    elementwise("smooth_l1", &ANY, |x| x.smooth_l1(2.0), |x| huber(x) / 2.0);
     elementwise("expm1_minus", &ANY, Expr::expm1_minus, |x| x.exp_m1() - x);
     elementwise("neg", &ANY, |x| -x, |x| -x);
     elementwise("square", &ANY, Expr::square, |x| x * x);
@@ -109,6 +112,8 @@ fn functions_of_two_numbers() {
     pairs("maximum", &x, &y, Expr::maximum, f64::max);
     pairs("minimum", &x, &y, Expr::minimum, f64::min);
     pairs("xlogy", &x, &POSITIVE, Expr::xlogy, |x, y| x * y.ln());
+    pairs("kl_div", &POSITIVE, &x, Expr::kl_div, |t, x| t * (t.ln() - x));
+    pairs("kl_div_log", &x, &y, Expr::kl_div_log, |t, x| t.exp() * (t - x));
     let softplus = |x: f64| x.exp().ln_1p();
     let bce = move |z: f64, t: f64| (1.0 - t) * softplus(z) + t * softplus(-z);
     pairs("bce_with_logits", &x, &[0.25, 0.0, 1.0, 0.5], Expr::bce_with_logits, bce);
@@ -122,6 +127,24 @@ fn functions_of_two_numbers() {
     };
     pairs("focal", &x, &[0.25, 0.5, 0.75, 0.125], |z, t| z.focal(t, focal), plain);
     pairs("a constant on either side", &x, &y, |x, y| (2.0 - x) / (y * 3.0), |x, y| (2.0 - x) / (y * 3.0));
+}
+
+/// with_gradient_of has the value of one array and the derivative of the other; ln 2π has none.
+#[test]
+fn gradients_pass_straight_through() {
+    let tracer = Tracer::new();
+    let [x, y, u] = [0, 1, 2].map(|slot| tracer.input(slot, &[2]));
+    let out = (x.square().with_gradient_of(&y) + x.ln_two_pi()).square();
+    let gradients = gradient(&out, &u, &[x.clone(), y.clone()]);
+    let inputs = [[3.0, -2.0], [5.0, 7.0], [1.0, 0.5]].map(|values| (vec![2], values.to_vec()));
+    let all = [out, gradients[0].clone(), gradients[1].clone()];
+    let [value, by_x, by_y] = &numbers(&tracer.graph(), &all, &inputs)[..] else { panic!("three arrays") };
+    for (i, (x, u)) in [(3.0, 1.0), (-2.0, 0.5)].into_iter().enumerate() {
+        let whole = x * x + (2.0 * std::f64::consts::PI).ln();
+        assert!((value[i].to_f64() - whole * whole).abs() <= PLAIN_ERROR * whole * whole);
+        assert_eq!(by_x[i], 0);
+        assert!((by_y[i].to_f64() - u * 2.0 * whole).abs() <= PLAIN_ERROR * whole);
+    }
 }
 
 /// x·ln y at x = 0, where ln y may be −∞, and the weighted binary cross-entropy in its three arguments.

@@ -7,8 +7,10 @@ mod decide;
 use super::ball::{Ball, Place};
 use super::binary::{self, softplus_gap, weighted_sum};
 use super::cosine::Cosine;
+use super::divergence;
 use super::elementary as f;
 use super::focal;
+use super::huber::{huber, smooth_l1};
 use super::monomial::RowParts;
 use super::rows::{Exponentials, Maximum, RowNorm};
 use super::value::{Effort, Kink, Value, at_kink, extremum};
@@ -187,7 +189,7 @@ impl<'a> Evaluation<'a> {
             let node = &nodes[id];
             match &node.op {
                 Op::Select(mask) => id = node.args[usize::from(!mask[element])],
-                Op::Reshape | Op::StopGradient => id = node.args[0],
+                Op::Reshape | Op::StopGradient | Op::GradientTo => id = node.args[0],
                 Op::Gather(indices) => (id, element) = (node.args[0], indices[element]),
                 Op::Broadcast => {
                     id = node.args[0];
@@ -265,6 +267,7 @@ impl<'a> Evaluation<'a> {
         match &node.op {
             Op::Input(slot) => Point(Ball::from_f64(self.program.values(self.case, *slot)[element])),
             Op::Constant(x) => Point(Ball::from_f64(x.get())),
+            Op::LnTwoPi => Point(f::ln_two_pi(prec)),
             Op::Add => {
                 let sum = self.arg(id, 0, element).add(self.arg(id, 1, element), prec, here);
                 self.settled_zero(sum, id, element, false)
@@ -350,7 +353,18 @@ impl<'a> Evaluation<'a> {
             Op::LogSigmoid => unary(&|x| f::log_sigmoid(x, prec)),
             Op::LogCosh => unary(&|x| f::log_cosh(x, prec)),
             Op::Expm1Minus => unary(&|x| f::expm1_minus(x, prec)),
+            Op::Huber(delta) => unary(&|x| huber(x, delta.get(), prec)),
+            Op::SmoothL1(beta) => unary(&|x| smooth_l1(x, beta.get(), prec)),
             Op::Xlogy => Point(f::xlogy(&self.ball(id, 0, element), &self.ball(id, 1, element), prec)),
+            Op::KlDiv | Op::KlDivSlope | Op::KlDivLog | Op::KlDivLogSlope => {
+                let (t, x) = (self.ball(id, 0, element), self.ball(id, 1, element));
+                Point(match node.op {
+                    Op::KlDiv => divergence::kl_div(&t, &x, prec),
+                    Op::KlDivSlope => divergence::kl_div_slope(&t, &x, prec),
+                    Op::KlDivLog => divergence::kl_div_log(&t, &x, prec),
+                    _ => divergence::kl_div_log_slope(&t, &x, prec),
+                })
+            }
             Op::BceWithLogits | Op::BceWithLogitsWeighted | Op::SigmoidMinus | Op::SigmoidMinusWeighted => {
                 let (z, y) = (self.ball(id, 0, element), self.ball(id, 1, element));
                 let positive = match node.op {
@@ -462,7 +476,8 @@ impl<'a> Evaluation<'a> {
             | Op::Slice { .. }
             | Op::Concatenate { .. }
             | Op::Gather(_)
-            | Op::StopGradient => unreachable!("views are followed"),
+            | Op::StopGradient
+            | Op::GradientTo => unreachable!("views are followed"),
         }
     }
 

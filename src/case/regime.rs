@@ -14,6 +14,7 @@ mod probability;
 mod random;
 mod residual;
 mod rows;
+mod spread;
 mod triggers;
 mod upstream;
 mod vectors;

@@ -2,7 +2,7 @@
 
 use super::read::{GoldenError, Read, read_set};
 use super::restrict::{budgets_hold, restricted};
-use super::{Answered, SHIPPED, relative_path};
+use super::{Answered, folder, relative_path};
 use crate::case::Case;
 use crate::case::regime::Regime;
 use crate::check::{CheckError, NoTruth, Options, Progress, Silent, Source, Truths, run_with};
@@ -44,7 +44,7 @@ pub enum GoldenCheckError {
 /// ```
 #[track_caller]
 pub fn check(kernel: &dyn Kernel) -> Report {
-    match run(&mut InProcess::new(kernel), Path::new(SHIPPED), &Options::default(), &Silent) {
+    match run(&mut InProcess::new(kernel), &folder(), &Options::default(), &Silent) {
         Ok(report) => {
             // Nobody to print to is no failure of the kernel.
             let _ = write!(std::io::stderr(), "\n{}\n{report}", report.subject.name);

@@ -15,10 +15,8 @@ use std::collections::HashMap;
 /// Errors: the tensors cannot be put together, which is a bug.
 pub fn bytes(file: &File) -> Result<Vec<u8>, GoldenError> {
     let mut tensors: Vec<(String, Tensor)> = Vec::new();
-    let mut about: Vec<(String, String)> = vec![
-        ("loss".to_owned(), file.loss.clone()),
-        ("format".to_owned(), file.format.name().to_owned()),
-    ];
+    let mut about: Vec<(String, String)> =
+        vec![("loss".to_owned(), file.loss.clone()), ("format".to_owned(), file.format.name().to_owned())];
     for group in &file.groups {
         for test in &group.tests {
             let id = test.id;
@@ -26,11 +24,13 @@ pub fn bytes(file: &File) -> Result<Vec<u8>, GoldenError> {
                 "params": group.params, "regime": test.regime, "flags": test.flags
             });
             about.push((id.to_string(), said.to_string()));
-            let inputs = test.inputs.iter().map(|(name, tensor)| (format!("{id}.inputs.{name}"), tensor.0.clone()));
+            let inputs =
+                test.inputs.iter().map(|(name, tensor)| (format!("{id}.inputs.{name}"), tensor.0.clone()));
             tensors.extend(inputs);
             tensors.push((format!("{id}.upstream"), test.upstream.0.clone()));
             for (name, output) in &test.outputs {
-                let floats = |list: &super::List<super::Float>| list.0.iter().map(|x| x.0).collect::<Vec<_>>();
+                let floats =
+                    |list: &super::List<super::Float>| list.0.iter().map(|x| x.0).collect::<Vec<_>>();
                 let mut add = |what: &str, format, values| {
                     let tensor = Tensor::float(format, &output.shape, values);
                     tensors.push((format!("{id}.outputs.{name}.{what}"), tensor));

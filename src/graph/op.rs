@@ -25,6 +25,8 @@ pub enum Op {
     Input(usize),
     /// One exact number everywhere.
     Constant(Real),
+    /// ln 2π, which no format holds.
+    LnTwoPi,
 
     // Elementwise.
     /// a + b.
@@ -75,8 +77,20 @@ pub enum Op {
     LogCosh,
     /// e^x − 1 − x.
     Expm1Minus,
+    /// ½x² for |x| ≤ δ, δ·(|x| − ½δ) beyond, for a known δ above 0.
+    Huber(Real),
+    /// x²/(2β) for |x| ≤ β, |x| − ½β beyond, for a known β above 0.
+    SmoothL1(Real),
     /// x · ln y, 0 where x = 0, also at y = 0.
     Xlogy,
+    /// t·(ln t − x) of (t, x), 0 where t = 0: a term of the Kullback–Leibler divergence.
+    KlDiv,
+    /// ln t − x + 1 of (t, x): its derivative by t.
+    KlDivSlope,
+    /// e^t·(t − x) of (t, x), 0 where t = −∞: the same term of the logarithm t.
+    KlDivLog,
+    /// e^t·(t − x + 1) of (t, x), 0 where t = −∞: its derivative by t.
+    KlDivLogSlope,
     /// (1−y)·softplus(z) + y·softplus(−z) of (z, y): binary cross-entropy of logits.
     BceWithLogits,
     /// σ(z) − y of (z, y).
@@ -113,6 +127,8 @@ pub enum Op {
     Gather(Arc<[usize]>),
     /// The argument, without a derivative.
     StopGradient,
+    /// The first argument; its derivative goes to the second one, unchanged.
+    GradientTo,
 
     // Reductions along an axis.
     /// Element `indices[i]` of the result is the sum of the elements i of the argument, both flat.
@@ -185,6 +201,7 @@ impl Op {
                 | Op::Concatenate { .. }
                 | Op::Gather(_)
                 | Op::StopGradient
+                | Op::GradientTo
         )
     }
 
@@ -201,7 +218,7 @@ impl Op {
         }
         match self {
             Op::Constant(x) => format!("{:?}", x.get()),
-            Op::Pow(p) => format!("{name}[{:?}]", p.get()),
+            Op::Pow(p) | Op::Huber(p) | Op::SmoothL1(p) => format!("{name}[{:?}]", p.get()),
             Op::Clamp { low, high } | Op::ClampShare { low, high } => {
                 format!("{name}[{:?}, {:?}]", low.get(), high.get())
             }
@@ -240,7 +257,8 @@ pub(super) fn derivative(op: &Op, args: &[Expr], out: &Expr, g: &Expr, wanted: &
         contributions.iter().zip(wanted).map(|(f, &wanted)| wanted.then(f)).collect()
     };
     match op {
-        Op::Input(_) | Op::Constant(_) | Op::StopGradient => vec![None; args.len()],
+        Op::Input(_) | Op::Constant(_) | Op::LnTwoPi | Op::StopGradient => vec![None; args.len()],
+        Op::GradientTo => vec![None, Some(g.clone())],
         Op::Sign | Op::TieShare | Op::ClampShare { .. } | Op::MaxShare { .. } => vec![None; args.len()],
         Op::Add => vec![Some(g.clone()), Some(g.clone())],
         Op::Sub => pick(&[&|| g.clone(), &|| -g]),
@@ -275,7 +293,16 @@ pub(super) fn derivative(op: &Op, args: &[Expr], out: &Expr, g: &Expr, wanted: &
         Op::LogSigmoid => one(&|x| g * (-x).sigmoid()),
         Op::LogCosh => one(&|x| g * x.tanh()),
         Op::Expm1Minus => one(&|x| g * x.expm1()),
+        Op::Huber(delta) => one(&|x| g * x.clamp(-delta.get(), delta.get())),
+        // Cut before it is divided: the quotient stays within ±1, however large x is.
+        Op::SmoothL1(beta) => one(&|x| g * (x.clamp(-beta.get(), beta.get()) / beta.get())),
         Op::Xlogy => pick(&[&|| g * args[1].ln(), &|| g * (&args[0] / &args[1])]),
+        Op::KlDiv => pick(&[&|| g * args[0].elementwise(Op::KlDivSlope, &[&args[1]]), &|| -(g * &args[0])]),
+        Op::KlDivSlope => pick(&[&|| g / &args[0], &|| -g]),
+        Op::KlDivLog => {
+            pick(&[&|| g * args[0].elementwise(Op::KlDivLogSlope, &[&args[1]]), &|| -(g * args[0].exp())])
+        }
+        Op::KlDivLogSlope => pick(&[&|| g * (out + args[0].exp()), &|| -(g * args[0].exp())]),
         Op::BceWithLogits => pick(&[&|| g * args[0].sigmoid_minus(&args[1]), &|| -(g * &args[0])]),
         Op::SigmoidMinus => pick(&[&|| g * (args[0].sigmoid() * (-&args[0]).sigmoid()), &|| -g]),
         Op::BceWithLogitsWeighted => {

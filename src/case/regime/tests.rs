@@ -66,10 +66,16 @@ fn a_case_depends_on_its_index_alone() {
 const BYTES: &[(&str, &str)] = &[
     ("mse", "56572bdc18782f84"),
     ("mae", "8b6fcbf85ff313a8"),
+    ("huber", ""),
+    ("smooth_l1", ""),
+    ("log_cosh", ""),
+    ("gaussian_nll", ""),
     ("cross_entropy", "767eecc144c1754f"),
     ("cross_entropy_soft", "fcbb2a276cc34a61"),
     ("nll_loss", "79492833be1b0bde"),
     ("bce_with_logits", "7c399a216e5b45d4"),
+    ("hinge", ""),
+    ("kl_div", "c9602a57697a5fd3"),
     ("triplet_margin", "f131dd19991006b0"),
 ];
 
@@ -426,6 +432,7 @@ fn every_domain_can_be_filled() {
                 Domain::FiniteOrMinusInfinity,
                 Domain::Unit,
                 Domain::NonNegative,
+                Domain::NonNegativeOrLog,
                 Domain::SignValue,
                 Domain::Positive,
             ] {
