@@ -111,6 +111,10 @@ impl Turned {
         let (prec, gamma) = (self.prec, self.focal.gamma());
         let (far, near) = (sigmoid(&self.s.neg(), prec), sigmoid(&self.s, prec));
         let gap = self.with.sub(&self.against, prec);
+        if gamma == 0.0 {
+            // No weight: what its derivative multiplies may be out of range.
+            return (Ball::one(), Ball::zero());
+        }
         match self.focal.soft {
             // Two terms instead.
             SoftTarget::Linear => (Ball::Unknown, Ball::Unknown),
@@ -156,7 +160,9 @@ impl Turned {
         let (prec, gamma) = (self.prec, self.focal.gamma());
         let number = Ball::from_f64;
         let above = |x: &Ball, bound: f64| x.sub(&number(bound), prec).place() == Place::Positive;
-        let exact = [&self.s, &self.against, &self.parts[0]].iter().all(|x| x.is_exact() && !x.is_zero());
+        // Two terms have each its own factor; one weight has α_t in front, of which one part may be 0.
+        let factor = if self.two_terms { &self.parts[0] } else { &self.against };
+        let exact = [&self.s, &self.against, factor].iter().all(|x| x.is_exact() && !x.is_zero());
         if !exact || !above(&self.s, SATURATED) || gamma > MOST_GAMMA {
             return None;
         }
