@@ -112,6 +112,8 @@ fn functions_of_two_numbers() {
     pairs("maximum", &x, &y, Expr::maximum, f64::max);
     pairs("minimum", &x, &y, Expr::minimum, f64::min);
     pairs("xlogy", &x, &POSITIVE, Expr::xlogy, |x, y| x * y.ln());
+    pairs("kl_div", &POSITIVE, &x, Expr::kl_div, |t, x| t * (t.ln() - x));
+    pairs("kl_div_log", &x, &y, Expr::kl_div_log, |t, x| t.exp() * (t - x));
     let softplus = |x: f64| x.exp().ln_1p();
     let bce = move |z: f64, t: f64| (1.0 - t) * softplus(z) + t * softplus(-z);
     pairs("bce_with_logits", &x, &[0.25, 0.0, 1.0, 0.5], Expr::bce_with_logits, bce);

@@ -157,6 +157,41 @@ fn cross_entropy() {
 }
 
 #[test]
+fn cross_entropy_soft() {
+    let target = || {
+        let masses = spread(12, 4).into_iter().map(|x| x.abs() + 0.125);
+        ("target", Tensor::float(Format::F64, &[3, 4], masses.collect()))
+    };
+    let weight = || ("class_weight", Tensor::float(Format::F64, &[4], vec![1.0, 2.0, 0.5, 0.25]));
+    for reduction in ["none", "mean", "sum"] {
+        let params = [("reduction", text(reduction))];
+        check("cross_entropy_soft", &params, vec![("logits", floats(&[3, 4], 3)), target()]);
+        check("cross_entropy_soft", &params, vec![("logits", floats(&[3, 4], 5)), target(), weight()]);
+    }
+}
+
+#[test]
+fn nll_loss_is_linear() {
+    let target = Tensor::i64(&[3], vec![2, 0, -100]);
+    let second = second_order("nll_loss", &[], vec![("log_probs", floats(&[3, 4], 3)), ("target", target)]);
+    for answer in values(&second.graph, &second.rows, &second.inputs).concat() {
+        assert_eq!(number(&answer), 0);
+    }
+}
+
+#[test]
+fn kl_div() {
+    let masses = spread(6, 4).into_iter().map(|x| x.abs() + 0.125).collect();
+    let masses = Tensor::float(Format::F64, &[2, 3], masses);
+    for reduction in ["none", "batchmean", "mean", "sum"] {
+        for (log_target, target) in [(false, masses.clone()), (true, floats(&[2, 3], 7))] {
+            let params = [("reduction", text(reduction)), ("log_target", log_target.into())];
+            check("kl_div", &params, vec![("log_prediction", floats(&[2, 3], 3)), ("target", target)]);
+        }
+    }
+}
+
+#[test]
 fn bce_with_logits() {
     let target = || ("target", Tensor::float(Format::F64, &[2, 2], vec![0.25, 0.5, 0.75, 0.125]));
     let weight = || ("weight", Tensor::float(Format::F64, &[2, 2], vec![1.0, 0.5, 3.0, 2.0]));

@@ -7,6 +7,7 @@ mod decide;
 use super::ball::{Ball, Place};
 use super::binary::{self, softplus_gap, weighted_sum};
 use super::cosine::Cosine;
+use super::divergence;
 use super::elementary as f;
 use super::focal;
 use super::huber::{huber, smooth_l1};
@@ -355,6 +356,15 @@ impl<'a> Evaluation<'a> {
             Op::Huber(delta) => unary(&|x| huber(x, delta.get(), prec)),
             Op::SmoothL1(beta) => unary(&|x| smooth_l1(x, beta.get(), prec)),
             Op::Xlogy => Point(f::xlogy(&self.ball(id, 0, element), &self.ball(id, 1, element), prec)),
+            Op::KlDiv | Op::KlDivSlope | Op::KlDivLog | Op::KlDivLogSlope => {
+                let (t, x) = (self.ball(id, 0, element), self.ball(id, 1, element));
+                Point(match node.op {
+                    Op::KlDiv => divergence::kl_div(&t, &x, prec),
+                    Op::KlDivSlope => divergence::kl_div_slope(&t, &x, prec),
+                    Op::KlDivLog => divergence::kl_div_log(&t, &x, prec),
+                    _ => divergence::kl_div_log_slope(&t, &x, prec),
+                })
+            }
             Op::BceWithLogits | Op::BceWithLogitsWeighted | Op::SigmoidMinus | Op::SigmoidMinusWeighted => {
                 let (z, y) = (self.ball(id, 0, element), self.ball(id, 1, element));
                 let positive = match node.op {

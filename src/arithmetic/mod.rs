@@ -7,6 +7,7 @@ mod binary;
 #[cfg(test)]
 mod binary_soundness;
 mod cosine;
+pub mod divergence;
 pub mod elementary;
 pub mod evaluate;
 pub mod fast;

@@ -100,6 +100,8 @@ enum Atom {
     Tail(Float),
     /// ln n of a whole number n ≥ 2.
     Ln(Integer),
+    /// e^x.
+    Exp(Float),
 }
 
 /// Beyond this many bits a rational is not worth building.
@@ -235,6 +237,33 @@ impl Parts {
             None => Parts::rational(Rational::new()),
         };
         if odd == 1 { Some(twos) } else { twos.add(Parts::from(logarithm(odd))) }
+    }
+
+    /// t·(ln t − x) of exact numbers, t = 2^e: t·e·ln 2 − t·x. For a t that is no power of two it is irrational, and so is a
+    /// sum with it: every odd prime's logarithm then has a factor above 0. Powers of two may cancel: 2·ln 2 + 4·¼·ln ¼ = 0.
+    pub fn kl_div(t: &Ball, x: &Ball) -> Option<Parts> {
+        let Ball::Finite { mid, .. } = t else { return None };
+        let e = mid.get_exp().filter(|_| t.is_exact())? - 1;
+        if *mid != Float::with_val(2, 1) << e {
+            return None;
+        }
+        let ln_2 =
+            Parts::from(Monomial { atoms: vec![(Atom::Ln(Integer::from(2)), 1.0)], ..Monomial::one() });
+        let logarithm = ln_2.mul(Parts::rational(Rational::from(e)))?;
+        logarithm.add(Parts::exactly(x)?.neg())?.mul(Parts::exactly(t)?)
+    }
+
+    /// e^t·(t − x) of exact numbers. Equal t may cancel; powers of e to different rational numbers never do.
+    pub fn kl_div_log(t: &Ball, x: &Ball) -> Option<Parts> {
+        let gap = Parts::exactly(t)?.add(Parts::exactly(x)?.neg())?;
+        let Ball::Finite { mid, .. } = t else { return None };
+        let atoms = if mid.is_zero() { Vec::new() } else { vec![(Atom::Exp(mid.clone()), 1.0)] };
+        gap.mul(Parts::from(Monomial { atoms, ..Monomial::one() }))
+    }
+
+    /// An exact ball.
+    fn exactly(x: &Ball) -> Option<Parts> {
+        Parts::of(x).filter(|parts| parts.side == Side::Any)
     }
 
     /// The side of the other terms' sum on which the number is, where these terms are all of one sign: every monomial's

@@ -4,6 +4,7 @@
 
 mod binary;
 mod cosine;
+mod divergence;
 mod focal;
 mod op;
 

@@ -83,6 +83,14 @@ pub enum Op {
     SmoothL1(Real),
     /// x · ln y, 0 where x = 0, also at y = 0.
     Xlogy,
+    /// t·(ln t − x) of (t, x), 0 where t = 0: a term of the Kullback–Leibler divergence.
+    KlDiv,
+    /// ln t − x + 1 of (t, x): its derivative by t.
+    KlDivSlope,
+    /// e^t·(t − x) of (t, x), 0 where t = −∞: the same term of the logarithm t.
+    KlDivLog,
+    /// e^t·(t − x + 1) of (t, x), 0 where t = −∞: its derivative by t.
+    KlDivLogSlope,
     /// (1−y)·softplus(z) + y·softplus(−z) of (z, y): binary cross-entropy of logits.
     BceWithLogits,
     /// σ(z) − y of (z, y).
@@ -289,6 +297,12 @@ pub(super) fn derivative(op: &Op, args: &[Expr], out: &Expr, g: &Expr, wanted: &
         // Cut before it is divided: the quotient stays within ±1, however large x is.
         Op::SmoothL1(beta) => one(&|x| g * (x.clamp(-beta.get(), beta.get()) / beta.get())),
         Op::Xlogy => pick(&[&|| g * args[1].ln(), &|| g * (&args[0] / &args[1])]),
+        Op::KlDiv => pick(&[&|| g * args[0].elementwise(Op::KlDivSlope, &[&args[1]]), &|| -(g * &args[0])]),
+        Op::KlDivSlope => pick(&[&|| g / &args[0], &|| -g]),
+        Op::KlDivLog => {
+            pick(&[&|| g * args[0].elementwise(Op::KlDivLogSlope, &[&args[1]]), &|| -(g * args[0].exp())])
+        }
+        Op::KlDivLogSlope => pick(&[&|| g * (out + args[0].exp()), &|| -(g * args[0].exp())]),
         Op::BceWithLogits => pick(&[&|| g * args[0].sigmoid_minus(&args[1]), &|| -(g * &args[0])]),
         Op::SigmoidMinus => pick(&[&|| g * (args[0].sigmoid() * (-&args[0]).sigmoid()), &|| -g]),
         Op::BceWithLogitsWeighted => {

@@ -3,8 +3,8 @@
 use super::storage::Storage;
 use super::{
     BUILTIN_FORMATS, Bce, BceWithLogits, Clamping, CosineEmbedding, CrossEntropy, CrossEntropySoft,
-    FocalSigmoid, GaussianGradients, GaussianNll, Hinge, Kernel, KernelError, NllLoss, NormParams, Reducing,
-    Regression, Residual, Support, TripletGradients, TripletMargin, triplet,
+    FocalSigmoid, GaussianGradients, GaussianNll, Hinge, Kernel, KernelError, KlDiv, NllLoss, NormParams,
+    Reducing, Regression, Residual, Support, TripletGradients, TripletMargin, triplet,
 };
 use crate::case::{Case, LOSS, Tensors, gradient_name};
 use crate::format::Format;
@@ -218,6 +218,20 @@ fn run<S: Storage>(case: &Case, norm: &triplet::Norm) -> Result<Tensors, KernelE
             };
             kernel.run(&mut loss, by_x1.as_deref_mut(), by_x2.as_deref_mut());
             vec![("x1", by_x1), ("x2", by_x2)]
+        }
+        "kl_div" => {
+            let (mut by_prediction, mut by_target) = (room("log_prediction"), room("target"));
+            let kernel = KlDiv {
+                log_prediction: &input("log_prediction"),
+                target: &input("target"),
+                rows: case.input("target").shape[0],
+                upstream: &upstream,
+                log_target: params.flag("log_target"),
+                over_elements: params.text("reduction") == "mean",
+                reducing,
+            };
+            kernel.run(&mut loss, by_prediction.as_deref_mut(), by_target.as_deref_mut());
+            vec![("log_prediction", by_prediction), ("target", by_target)]
         }
         "triplet_margin" => {
             let mut by = ["anchor", "positive", "negative"].map(room);

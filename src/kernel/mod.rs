@@ -66,6 +66,7 @@ mod elementary;
 mod focal;
 mod gaussian;
 mod hinge;
+mod kl_div;
 mod mutants;
 mod nll_loss;
 mod probability;
@@ -86,6 +87,7 @@ pub use cross_entropy_soft::CrossEntropySoft;
 pub use focal::FocalSigmoid;
 pub use gaussian::{GaussianGradients, GaussianNll};
 pub use hinge::Hinge;
+pub use kl_div::KlDiv;
 pub use mutants::{About, Mutant, Variant, mutants};
 pub use nll_loss::NllLoss;
 pub use probability::{Bce, Clamping};
@@ -225,6 +227,7 @@ pub fn claims() -> impl Iterator<Item = &'static Claim> {
         bce::CLAIMS,
         probability::CLAIMS,
         focal::CLAIMS,
+        kl_div::CLAIMS,
         triplet::CLAIMS,
         cosine::CLAIMS,
         hinge::CLAIMS,

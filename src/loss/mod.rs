@@ -15,6 +15,7 @@ mod binary;
 mod classification;
 mod cosine;
 mod density;
+mod divergence;
 mod hinge;
 mod metric;
 mod reduction;
@@ -43,6 +44,7 @@ pub static LOSSES: &[&dyn LossEntry] = &[
     &Entry::<hinge::Hinge>::NEW,
     &Entry::<binary::Bce>::NEW,
     &Entry::<binary::FocalSigmoid>::NEW,
+    &Entry::<divergence::KlDiv>::NEW,
     &Entry::<metric::TripletMargin>::NEW,
     &Entry::<cosine::CosineEmbedding>::NEW,
 ];
@@ -299,10 +301,11 @@ fn check_values(
         }
         return Ok(());
     }
-    match tensor.floats().iter().position(|&x| !input.domain.holds(x)) {
+    let domain = input.domain.given(params);
+    match tensor.floats().iter().position(|&x| !domain.holds(x)) {
         Some(element) => {
             let value = tensor.floats()[element].to_string();
-            Err(refused(element, value, input.domain.describe().to_owned()))
+            Err(refused(element, value, domain.describe().to_owned()))
         }
         None => Ok(()),
     }

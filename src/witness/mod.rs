@@ -10,6 +10,7 @@ mod classification;
 mod cosine;
 mod decimal;
 mod density;
+mod divergence;
 mod hinge;
 mod metric;
 mod real;
@@ -42,6 +43,7 @@ static WITNESSES: &[(&str, ClosedForm)] = &[
     ("hinge", hinge::hinge),
     ("bce", binary::bce),
     ("focal_sigmoid", binary::focal_sigmoid),
+    ("kl_div", divergence::kl_div),
     ("triplet_margin", metric::triplet_margin),
     ("cosine_embedding", cosine::cosine_embedding),
 ];

@@ -184,6 +184,12 @@ impl Evaluation<'_> {
                 }
             }
             Op::Ln if !is_set(0) => Parts::ln(&self.ball(id, 0, element)),
+            Op::KlDiv if !is_set(0) && !is_set(1) => {
+                Parts::kl_div(&self.ball(id, 0, element), &self.ball(id, 1, element))
+            }
+            Op::KlDivLog if !is_set(0) && !is_set(1) => {
+                Parts::kl_div_log(&self.ball(id, 0, element), &self.ball(id, 1, element))
+            }
             Op::BceGradient(clamp) if !is_set(0) && !is_set(1) => {
                 let (p, y) = (self.ball(id, 0, element), self.ball(id, 1, element));
                 binary::bce_gradient_parts(&p, &y, *clamp, self.effort.prec)

@@ -28,6 +28,8 @@ pub(super) mod ulps {
 
 /// Rule 6: the relative error of one exponential in units of u: 3 ulp are at most 6u.
 pub(super) const EXP_IN_U: f64 = 2.0 * ulps::EXP;
+/// Rule 4: the relative error of an exponential's argument in units of u.
+pub(super) const ARGUMENT_IN_U: f64 = 2.0;
 /// Rule 6: the quotient e/s of a softmax, in units of u: 2.5 ulp.
 pub(super) const DIVIDE_IN_U: f64 = 2.0 * ulps::DIVIDE;
 /// Rule 3: terms in one block of a blocked sum.
@@ -70,6 +72,11 @@ impl Model {
     pub fn perturbed_inputs(machine: &Machine) -> Model {
         let rounding = Model::rounding(machine);
         Model { u: 0.0, theta: 0.0, input_error: rounding.u, rounds: false, flushes: false, ..rounding }
+    }
+
+    /// Whether operations round.
+    pub fn rounds(&self) -> bool {
+        self.rounds
     }
 
     /// Whether a finite number is one of the machine's: held by the compute format, and not flushed.

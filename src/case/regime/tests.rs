@@ -75,6 +75,7 @@ const BYTES: &[(&str, &str)] = &[
     ("nll_loss", "79492833be1b0bde"),
     ("bce_with_logits", "7c399a216e5b45d4"),
     ("hinge", ""),
+    ("kl_div", "c9602a57697a5fd3"),
     ("triplet_margin", "f131dd19991006b0"),
 ];
 
@@ -431,6 +432,7 @@ fn every_domain_can_be_filled() {
                 Domain::FiniteOrMinusInfinity,
                 Domain::Unit,
                 Domain::NonNegative,
+                Domain::NonNegativeOrLog,
                 Domain::SignValue,
                 Domain::Positive,
             ] {

@@ -314,5 +314,6 @@ fn triplet_agrees_with_f64() {
 }
 
 mod binary_and_cosine;
+mod distributions;
 mod gaussian;
 mod special_cases;

@@ -8,6 +8,7 @@ mod binary;
 mod cosine;
 mod cross_entropy;
 mod distribution;
+mod divergence;
 mod focal;
 mod gaussian;
 mod log_cosh;
@@ -170,6 +171,10 @@ static MUTANTS: &[Mutant] = &[
     Mutant::new(&nll_loss::RD_09),
     Mutant::new(&distribution::KL_05),
     Mutant::new(&distribution::KL_15),
+    Mutant::new(&divergence::KL_02),
+    Mutant::new(&divergence::KL_03),
+    Mutant::new(&divergence::KL_10),
+    Mutant::new(&divergence::RD_10),
 ];
 
 /// The known bugs that exist as kernels.
