@@ -1,7 +1,7 @@
 # The everyday commands. `make check` and `make test` work as the first command in a fresh clone: they install what GMP's build
 # needs (make, m4) where it is missing.
 
-.PHONY: check test setup setup-python format lint docs unit python readme soundness check-optax
+.PHONY: bench check test setup setup-python format lint docs unit python readme soundness confirm check-optax
 
 # Grades the built-in kernels: the main job, on ourselves.
 check: setup
@@ -47,6 +47,28 @@ target/venv/done:
 # Containment of every ball operation, 10^7 of them; `make test` does 10^5.
 soundness: setup
 	LOSSPROOF_SOUNDNESS=10000000 cargo test --release --test ball_soundness --test tiers_agree -- --nocapture
+
+# The catalogue's formulas in mpmath against the oracle, both ways; minutes, so not part of `make test`. CASES is per loss,
+# format and regime.
+CASES ?= 6
+confirm: setup-python target/confirm/done
+	cargo build --release --quiet
+	target/confirm/bin/python -m unittest discover -q -s adapters
+	target/confirm/bin/python adapters/agree.py --cases $(CASES)
+
+target/confirm/done:
+	python3 -m venv target/confirm
+	target/confirm/bin/pip install --quiet --disable-pip-version-check mpmath gmpy2
+	touch $@
+
+# What a proof costs beside other libraries, as ratios, into benches/RESULTS.md. Its Python packages are not part of `make test`.
+bench: setup-python target/bench-python/done
+	LOSSPROOF_BENCH_PYTHON=target/bench-python/bin/python cargo bench --quiet --bench proving -- --write
+
+target/bench-python/done:
+	python3 -m venv target/bench-python
+	target/bench-python/bin/pip install --quiet --disable-pip-version-check python-flint mpmath gmpy2
+	touch $@
 
 # Grades the released optax; large Python packages, so not part of `make test`.
 check-optax: setup-python target/optax/done

@@ -1,5 +1,7 @@
 """Tests of confirm.py: worked examples of DESIGN.md, its rules for masks, kinks and empty means, and differences.
 
+What PyTorch's own numbers are is CATALOGUE.md's, there marked as measured.
+
 Run with `python3 -m unittest discover adapters`; needs mpmath.
 """
 
@@ -81,6 +83,83 @@ class Examples(unittest.TestCase):
         true = reference(triplet([0, 0], [0, 0], [0, 1], epsilon=1e-6, epsilon_placement="root", margin=2.0))
         self.assertEqual(true["grad.positive"], [0, 0])
 
+    def test_bounds_of_probabilities(self):
+        def bce(p, y, **params):
+            inputs = {"probability": tensor("f64", p), "target": tensor("f64", y)}
+            return reference({"loss": "bce", "format": "f64", "inputs": inputs, "params": {"reduction": "none", **params}})
+
+        true = bce([0, 0, 1, 1, 0], [0, 1, 1, 0, 0.5])
+        self.assertEqual(true["loss"], [0, mp.inf, 0, mp.inf, mp.inf])
+        self.assertEqual(true["grad.probability"], [1, -mp.inf, -1, mp.inf, -mp.inf])
+        self.assertEqual(true["grad.target"], [mp.inf, mp.inf, -mp.inf, -mp.inf, mp.inf])
+        true = bce([0, 0, 1], [1, 0, 0.5], log_clamp=-100)
+        self.assertEqual(true["loss"], [100, 0, 50])
+        self.assertEqual(true["grad.probability"], [0, 1, -0.5])
+        self.assertEqual(true["grad.target"], [100, 100, -100])
+        true = bce([0], [1], log_clamp=-100, log_clamp_gradient="pytorch")
+        self.assertEqual(mp.nstr(true["grad.probability"][0], 15), "-1000000003995.8")
+        self.assertEqual(true["grad.target"], [mp.inf])
+        true = bce([0, 0.25, 1], [1, 1, 1], probability_clip=0.25)
+        self.assertEqual(true["grad.probability"], [0, (-4, 0), 0])
+        self.assertEqual(mp.nstr(bce([0], [1], probability_clip=1e-7)["loss"][0], 8), "16.118096")
+
+    def test_floored_variances(self):
+        def gaussian(variance, **params):
+            inputs = {name: tensor("f64", [x]) for name, x in (("mean", 1), ("target", 0), ("variance", variance))}
+            request = {"loss": "gaussian_nll", "format": "f64", "inputs": inputs, "params": params}
+            return reference(request)["grad.variance"][0]
+
+        self.assertEqual(gaussian(1), 0)
+        self.assertEqual(gaussian(0.5), -1)
+        self.assertEqual(gaussian(0, variance_floor=0.5), -1)
+        self.assertEqual(gaussian(0, variance_floor=0.5, floor_gradient="cut"), 0)
+        self.assertEqual(gaussian(0.5, variance_floor=0.5, floor_gradient="cut"), (-1, 0))
+        self.assertEqual(mp.nstr(gaussian(0, variance_floor=1e-6), 3), "-5.0e+11")
+
+    def test_excluded_classes(self):
+        def kl(log_prediction, target, **params):
+            inputs = {"log_prediction": tensor("f64", [log_prediction], [1, 1]), "target": tensor("f64", [target], [1, 1])}
+            true = reference({"loss": "kl_div", "format": "f64", "inputs": inputs, "params": params})
+            return [values[0] for values in true.values()]
+
+        self.assertEqual(kl(-1, 0), [0, 0, -mp.inf])
+        self.assertEqual(kl("-inf", 0), [0, 0, None])
+        self.assertEqual(kl("-inf", 0.5), [mp.inf, -0.5, mp.inf])
+        self.assertEqual(kl(-1, "-inf", log_target=True), [0, 0, 0])
+        inputs = {"logits": tensor("f64", ["-inf", 5], [1, 2]), "target": tensor("f64", [0, 1], [1, 2])}
+        true = reference({"loss": "cross_entropy_soft", "format": "f64", "inputs": inputs})
+        self.assertEqual(true, {"loss": [0], "grad.logits": [0, 0], "grad.target": [mp.inf, 0]})
+        inputs = {"log_probs": tensor("f64", ["-inf", 5], [1, 2]), "target": tensor("i64", [0])}
+        true = reference({"loss": "nll_loss", "format": "f64", "inputs": inputs})
+        self.assertEqual(true, {"loss": [mp.inf], "grad.log_probs": [-1, 0]})
+
+    def test_margins_and_zero_vectors(self):
+        def cosine(x1, x2, y, **params):
+            inputs = {"x1": tensor("f64", x1, [1, 2]), "x2": tensor("f64", x2, [1, 2]), "target": tensor("f64", [y])}
+            return reference({"loss": "cosine_embedding", "format": "f64", "inputs": inputs, "params": params})
+
+        self.assertEqual(cosine([0, 0], [1, 2], 1)["grad.x2"], [None, None])
+        self.assertEqual(cosine([0, 0], [1, 2], 1, epsilon=1e-12)["loss"], [1])
+        self.assertEqual(cosine([1, 0], [0, 2], -1)["grad.x1"], [0, (0, 1)])
+        self.assertEqual(cosine([1, 0], [0, 2], 1)["grad.x1"], [0, -1])
+        self.assertEqual(cosine([3, 4], [6, 8], 1)["loss"], [0])
+        hinge = {"loss": "hinge", "format": "f64", "params": {"reduction": "none"},
+                 "inputs": {"score": tensor("f64", [1, -1, 2]), "target": tensor("f64", [1, -1, -1])}}
+        self.assertEqual(reference(hinge), {"loss": [0, 0, 3], "grad.score": [(-1, 0), (0, 1), 1]})
+
+    def test_confident_focal_loss(self):
+        inputs = {"logits": tensor("f32", [20.0]), "target": tensor("f32", [1.0])}
+        focal = {"loss": "focal_sigmoid", "format": "f32", "inputs": inputs}
+        self.assertEqual(mp.nstr(4 * reference(focal)["loss"][0], 2), "8.8e-27")
+
+    def test_regression_beyond_the_threshold(self):
+        known = ("huber", {"delta": 2.0}, [0.5, 4, 1, 2]), ("smooth_l1", {"beta": 2.0}, [0.25, 2, 0.5, 1])
+        for loss, params, expected in known:
+            inputs = {"prediction": tensor("f32", [1.0, 3.0]), "target": tensor("f32", [0.0, 0.0])}
+            params["reduction"] = "none"
+            true = reference({"loss": loss, "format": "f32", "inputs": inputs, "params": params})
+            self.assertEqual(true["loss"] + true["grad.prediction"], expected)
+
     def test_errors_and_kinds(self):
         self.assertEqual(error_in_ulp(mpf(1), 1 + 2**-23, "f32"), 1)
         self.assertEqual(error_in_ulp((mpf(-1), mpf(1)), 0.25, "f32"), 0)
@@ -148,6 +227,31 @@ class Differences(unittest.TestCase):
             for placement in ("difference", "root"):
                 cases += [("triplet_margin", points, {"p": p, "epsilon": 0.01, "epsilon_placement": placement,
                                                       "margin": 3.0, "swap": swap}) for swap in (False, True)]
+        residuals = {"prediction": floats(9), "target": floats(9), "weight": floats(9, low=0.0)}
+        cases += [("huber", residuals, {"delta": delta, "mean_over": "weight"}) for delta in (0.3, 1.0, 5.0)]
+        cases += [("smooth_l1", residuals, {"beta": beta}) for beta in (0.0, 0.3, 1.0, 5.0)]
+        cases += [("log_cosh", residuals, {}),
+                  ("hinge", {"score": floats(6), "target": tensor("f16", [1, -1, 1, 1, -1, -1])}, {})]
+        density = {"mean": floats(3), "target": floats(3), "variance": floats(3, low=0.1)}
+        cases += [("gaussian_nll", density, {"full": full}) for full in (False, True)]
+        cases += [("gaussian_nll", density, {"variance_floor": 0.7, "floor_gradient": "cut"})]
+        cases += [("cross_entropy_soft", {"logits": floats(2, 3), "target": six, **weight}, {})
+                  for weight in ({}, {"class_weight": three})]
+        log_probs = {"log_probs": floats(3, 3), "target": tensor("i64", [2, 0, 1])}
+        cases += [("nll_loss", log_probs, {}), ("nll_loss", {**log_probs, "class_weight": three}, {"ignore_index": 0})]
+        for params in ({}, {"reduction": "mean"}, {"reduction": "sum", "log_target": True}):
+            cases.append(("kl_div", {"log_prediction": floats(2, 3), "target": six}, params))
+        probability = {"probability": tensor("f16", [0.125, 0.75, 0.0625]), "target": tensor("f16", [0.5, 0.25, 1.0])}
+        for params in ({}, {"log_clamp": -2.0}, {"probability_clip": 0.2}, {"log_clamp": -1.0, "probability_clip": 0.1}):
+            cases += [("bce", probability, params), ("bce", {**probability, "weight": three}, params)]
+        for soft in ("interpolate_p", "exp_bce", "log_weight", "linear"):
+            cases += [("focal_sigmoid", {"logits": floats(2, 3), "target": unit}, {"soft_target": soft, **params})
+                      for params in ({}, {"alpha": None, "gamma": 0.5}, {"gamma": 0.0}, {"gamma": 1.0, "alpha": 0.7})]
+        cases.append(("focal_sigmoid", {"logits": floats(4), "target": tensor("f16", [0, 1, 1, 0])}, {}))
+        vectors = {"x1": floats(4, 3), "x2": floats(4, 3), "target": tensor("f16", [1, -1, -1, 1])}
+        cases += [("cosine_embedding", vectors, {"margin": margin, "epsilon": epsilon})
+                  for margin in (-0.9, 0.0, 0.5) for epsilon in (0.0, 0.1)]
+        self.assertEqual({loss for loss, _, _ in cases}, set(confirm.LOSSES))
         for loss, inputs, params in cases:
             self.check({"loss": loss, "format": "f16", "inputs": inputs, "params": params})
 

@@ -72,8 +72,8 @@ pub fn verify(case: &Case, machine: &Machine) -> Result<Verified, CaseError> {
 pub fn verify_by(case: &Case, machine: &Machine, tier: Tier) -> Result<Verified, CaseError> {
     let program = Program::of(case)?;
     let (outputs, _) = prove_program_by(&program, case, tier);
-    let (tolerances, overflows_on_the_way) = working::tolerances(&program, case, machine);
-    Ok(Verified { outputs, tolerances, overflows_on_the_way })
+    let tolerances = working::tolerances(&program, case, machine, &outputs);
+    Ok(Verified { outputs, tolerances })
 }
 
 /// The truth of a traced case, with what it cost.

@@ -77,6 +77,9 @@ pub struct Tolerance {
     pub backward: Vec<f64>,
     /// The longest sum behind the output.
     pub longest_sum: usize,
+    /// Of each element, whether a step on the way to it leaves the compute format's range although its truth does not:
+    /// such an element counts in the regime `overflowing`, and nothing is demanded of what came of the overflow.
+    pub overflows_on_the_way: Vec<bool>,
 }
 
 /// Everything that the judge needs to know of a case.
@@ -86,7 +89,4 @@ pub struct Verified {
     pub outputs: Vec<OutputTruth>,
     /// The tolerance of each output, in the same order.
     pub tolerances: Vec<Tolerance>,
-    /// Whether a node of the graph leaves the compute format's range while the outputs do not: such a case counts in
-    /// the regime `overflowing`, and nothing is demanded of it.
-    pub overflows_on_the_way: bool,
 }

@@ -59,7 +59,8 @@ impl Cells {
         })
     }
 
-    /// Adds the verdict on an output of a case.
+    /// Adds the verdict on an output of a case. Elements that overflow on the way go into the regime `overflowing`,
+    /// whatever regime made the case, and the case with them.
     pub(super) fn add(
         &mut self,
         case: &Case,
@@ -67,9 +68,28 @@ impl Cells {
         demanded: Option<Level>,
         verdict: &OutputVerdict,
     ) {
+        let Some(apart) = &verdict.on_the_way else {
+            return self.add_part(case, regime, demanded, verdict, 1);
+        };
+        let empty = verdict.levels.is_empty() && verdict.undecided + verdict.unbounded == 0;
+        if !empty {
+            self.add_part(case, regime, demanded, verdict, 1);
+        }
+        let counted = !empty && regime == Regime::Overflowing;
+        self.add_part(case, Regime::Overflowing, None, apart, usize::from(!counted));
+    }
+
+    fn add_part(
+        &mut self,
+        case: &Case,
+        regime: Regime,
+        demanded: Option<Level>,
+        verdict: &OutputVerdict,
+        cases: usize,
+    ) {
         let gathered = self.at(&verdict.name, regime, demanded);
         let cell = &mut gathered.cell;
-        cell.cases += 1;
+        cell.cases += cases;
         cell.elements += verdict.undecided + verdict.unbounded + verdict.levels.values().sum::<usize>();
         cell.undecided += verdict.undecided;
         cell.unbounded += verdict.unbounded;
@@ -107,13 +127,8 @@ impl Cells {
     ) {
         let verdict = OutputVerdict {
             name: output.to_owned(),
-            levels: BTreeMap::new(),
             faults: [(fault, 1)].into(),
-            undecided: 0,
-            unbounded: 0,
-            max_ulp: 0.0,
-            max_budget_ratio: 0.0,
-            worst: None,
+            ..OutputVerdict::default()
         };
         self.add(case, regime, demanded, &verdict);
     }

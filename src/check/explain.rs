@@ -2,7 +2,7 @@
 
 use crate::case::{Case, Tensors};
 use crate::judge::{Declaration, Fault, Level, Machine, OutputVerdict, alternatives, judge};
-use crate::oracle;
+use crate::oracle::{self, Tier};
 use crate::report::is_structural;
 use crate::report::terminal::{exact, fault_name, level_name, short};
 
@@ -21,14 +21,19 @@ pub(super) fn convention(
     machine: &Machine,
     demanded: Level,
     among: Option<&[Declaration]>,
+    tier: Tier,
 ) -> Option<Declaration> {
     alternatives(case).into_iter().find_map(|(declaration, other)| {
         if among.is_some_and(|among| !among.contains(&declaration)) {
             return None;
         }
-        let verified = oracle::verify(&other, machine).ok()?;
+        let verified = oracle::verify_by(&other, machine, tier).ok()?;
         let verdicts = judge(&other, &verified, outputs, machine, demanded);
-        let holds = |verdict: &OutputVerdict| verdict.undecided == 0 && !fails(verdict, Some(demanded));
+        let holds = |verdict: &OutputVerdict| {
+            let apart = verdict.on_the_way.as_deref();
+            let fails = |verdict: &OutputVerdict| fails(verdict, Some(demanded));
+            verdict.undecided == 0 && !fails(verdict) && !apart.is_some_and(fails)
+        };
         verdicts.iter().all(holds).then_some(declaration)
     })
 }

@@ -92,14 +92,14 @@ impl Unit<'_> {
                 found(format!("{}: {reason}", fault_name(fault)), None)
             }
             Answer::Outputs(outputs) => {
-                let verified = oracle::verify(case, &self.machine).ok()?;
-                // It must not fall into the regime where nothing is demanded.
-                let demanded = demanded(regime, self.require).filter(|_| !verified.overflows_on_the_way)?;
+                let verified = oracle::verify_by(case, &self.machine, self.tier).ok()?;
+                let demanded = demanded(regime, self.require)?;
                 let mut verdicts = judge(case, &verified, &outputs, &self.machine, demanded);
                 let mut declaration = None;
                 if fault == Fault::OtherConvention {
                     let known = Some(&self.declarations[..]);
-                    declaration = Some(convention(case, &outputs, &self.machine, demanded, known)?);
+                    declaration =
+                        Some(convention(case, &outputs, &self.machine, demanded, known, self.tier)?);
                     as_convention(&mut verdicts, demanded);
                 }
                 let verdict = verdicts.iter().find(|verdict| verdict.name == output)?;

@@ -15,6 +15,7 @@ use crate::format::Format;
 use crate::judge::Level;
 use crate::kernel::{Kernel, Support};
 use crate::loss;
+use crate::oracle::Tier;
 use crate::report::{Contract, Report, SubjectName, Summary, combine};
 use crate::subject::{InProcess, Subject};
 use std::collections::BTreeMap;
@@ -59,6 +60,8 @@ pub struct Options {
     pub require: Level,
     /// The number of classes or elements in the regime `long`.
     pub long: usize,
+    /// Which arithmetic proves.
+    pub tier: Tier,
 }
 
 impl Default for Options {
@@ -72,6 +75,7 @@ impl Default for Options {
             shard: None,
             require: Level::Stable,
             long: DEFAULT_LONG,
+            tier: Tier::default(),
         }
     }
 }

@@ -4,10 +4,10 @@ use super::explain::{convention, fails, what};
 use crate::case::{Case, CaseError};
 use crate::judge::{Level, Machine, OutputVerdict, judge};
 use crate::kernel::Support;
-use crate::oracle;
+use crate::oracle::{self, Tier};
 use crate::report::terminal::fault_name;
 use crate::subject::{Answer, Subject, machine};
-use crate::truth::Verified;
+use crate::truth::{Tolerance, Verified};
 
 /// What a subject says to one case, and what is right.
 #[derive(Clone, Debug)]
@@ -18,7 +18,7 @@ pub struct Replayed {
     pub verified: Verified,
     /// The verdict on each output; none without outputs.
     pub verdicts: Vec<OutputVerdict>,
-    /// What is demanded; nothing where a step on the way overflows.
+    /// What is demanded; nothing where every element overflows on the way.
     pub demanded: Option<Level>,
     /// What is wrong, a line for each output that fails.
     pub wrong: Vec<String>,
@@ -27,14 +27,20 @@ pub struct Replayed {
 /// Asks one case and judges the answer.
 ///
 /// Errors: the case is refused.
-pub fn replay(subject: &mut dyn Subject, case: &Case, require: Level) -> Result<Replayed, CaseError> {
+pub fn replay(
+    subject: &mut dyn Subject,
+    case: &Case,
+    require: Level,
+    tier: Tier,
+) -> Result<Replayed, CaseError> {
     let takes = |support: &&Support| support.loss == case.loss && support.formats.contains(&case.format);
     let machine = match subject.supports().iter().find(takes) {
         Some(support) => machine(support, case.format),
         None => Machine::of(case.format),
     };
-    let verified = oracle::verify(case, &machine)?;
-    let demanded = (!verified.overflows_on_the_way).then_some(require);
+    let verified = oracle::verify_by(case, &machine, tier)?;
+    let elsewhere = |tolerance: &Tolerance| tolerance.overflows_on_the_way.contains(&false);
+    let demanded = verified.tolerances.iter().any(elsewhere).then_some(require);
     let level = demanded.unwrap_or(Level::Broken);
     let answer = subject.answer(std::slice::from_ref(case)).pop();
     let answer = answer.unwrap_or_else(|| Answer::Unsupported("no answer".to_owned()));
@@ -47,7 +53,7 @@ pub fn replay(subject: &mut dyn Subject, case: &Case, require: Level) -> Result<
                 verdicts.iter().filter(|verdict| fails(verdict, demanded)).collect();
             let declaration = match failing.is_empty() {
                 true => None,
-                false => convention(case, outputs, &machine, level, None),
+                false => convention(case, outputs, &machine, level, None, tier),
             };
             let line = |verdict: &&OutputVerdict| {
                 format!("{}: {}", verdict.name, what(verdict, declaration.as_ref(), level))

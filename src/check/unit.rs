@@ -9,6 +9,7 @@ use crate::case::{Case, CaseError, LOSS, Tensors};
 use crate::format::Format;
 use crate::judge::{Declaration, Fault, Level, Machine, OutputVerdict, judge};
 use crate::kernel::Support;
+use crate::oracle::Tier;
 use crate::report::terminal::fault_name;
 use crate::report::{Report, Unsupported};
 use crate::subject::{Answer, NOT_ASKED, Subject, machine};
@@ -52,6 +53,7 @@ pub(super) struct Unit<'a> {
     pub(super) format: Format,
     pub(super) machine: Machine,
     pub(super) require: Level,
+    pub(super) tier: Tier,
     pub(super) cells: Cells,
     pub(super) failing: Option<Failing>,
     pub(super) explained: usize,
@@ -83,6 +85,7 @@ pub(super) fn run(
         format,
         machine: machine(support, format),
         require: options.require,
+        tier: options.tier,
         cells: Cells::new(&support.loss, format),
         failing: None,
         explained: 0,
@@ -140,10 +143,11 @@ struct Found {
 impl Unit<'_> {
     /// Asks and proves a batch side by side, then judges it in order.
     fn batch(&mut self, cases: Vec<Case>, regime: Regime, progress: &dyn Progress) -> Result<(), CheckError> {
-        let (subject, machine, require) = (&mut *self.subject, self.machine, self.require);
+        let (subject, machine, require, tier) = (&mut *self.subject, self.machine, self.require, self.tier);
         let (answers, verified) = std::thread::scope(|scope| {
             let answers = scope.spawn(|| subject.answer(&cases));
-            let verified: Vec<_> = cases.par_iter().map(|case| oracle::verify(case, &machine)).collect();
+            let verified: Vec<_> =
+                cases.par_iter().map(|case| oracle::verify_by(case, &machine, tier)).collect();
             (answers.join(), verified)
         });
         let answers = answers.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -159,7 +163,6 @@ impl Unit<'_> {
             .into_par_iter()
             .enumerate()
             .map(|(at, (case, answer, verified))| {
-                let regime = if verified.overflows_on_the_way { Regime::Overflowing } else { regime };
                 let demanded = demanded(regime, require);
                 let verdicts = match &answer {
                     Answer::Outputs(outputs) => {
@@ -167,7 +170,7 @@ impl Unit<'_> {
                     }
                     _ => Vec::new(),
                 };
-                let ones = with_ones.contains(&at).then(|| prove_with_ones(&case)).flatten();
+                let ones = with_ones.contains(&at).then(|| prove_with_ones(&case, tier)).flatten();
                 Found { case, regime, demanded, answer, verified, ones, verdicts }
             })
             .collect();
@@ -227,7 +230,7 @@ impl Unit<'_> {
         self.asked += 1;
         let Some(demanded) = demanded else { return };
         if ones.is_none() && self.cells.may_ignore_upstream(regime) && other_upstream(&case) {
-            ones = prove_with_ones(&case);
+            ones = prove_with_ones(&case, self.tier);
         }
         self.cells.add_trivial(&case, &verified, ones.as_ref(), regime, &self.machine, demanded);
     }
@@ -246,7 +249,7 @@ impl Unit<'_> {
         }
         let among = (self.explained >= EXPLAINED_IN_FULL).then_some(&self.declarations[..]);
         self.explained += 1;
-        let declaration = convention(case, outputs, &self.machine, level, among)?;
+        let declaration = convention(case, outputs, &self.machine, level, among, self.tier)?;
         if !self.declarations.contains(&declaration) {
             self.declarations.push(declaration.clone());
         }
@@ -299,8 +302,8 @@ fn other_upstream(case: &Case) -> bool {
 }
 
 /// The truth of a case for an upstream of ones.
-fn prove_with_ones(case: &Case) -> Option<Verified> {
+fn prove_with_ones(case: &Case, tier: Tier) -> Option<Verified> {
     let upstream = Tensor::full(case.format, &case.upstream.shape, 1.0);
-    let outputs = oracle::prove(&Case { upstream, ..case.clone() }).ok()?;
-    Some(Verified { outputs, tolerances: Vec::new(), overflows_on_the_way: false })
+    let outputs = oracle::prove_by(&Case { upstream, ..case.clone() }, tier).ok()?;
+    Some(Verified { outputs, tolerances: Vec::new() })
 }

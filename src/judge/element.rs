@@ -39,6 +39,13 @@ pub(super) enum Outcome {
     },
 }
 
+impl Outcome {
+    /// Whether something is wrong.
+    pub fn has_fault(&self) -> bool {
+        matches!(self, Outcome::Judged { fault: Some(_), .. })
+    }
+}
+
 const CORRECT: Outcome = Outcome::Judged { level: Level::Correct, ulp: 0.0, ratio: 0.0, fault: None };
 
 fn broken(fault: Fault) -> Outcome {
@@ -60,6 +67,11 @@ impl Judge {
         let nonnegative = output == LOSS && case.entry().is_ok_and(|entry| entry.spec().nonnegative);
         let (compute, flushes) = (machine.compute, machine.flush_to_zero);
         Judge { format: case.format, compute, flushes, demanded, nonnegative }
+    }
+
+    /// The same judge where nothing is demanded: only what is broken has a fault.
+    pub fn undemanding(&self) -> Judge {
+        Judge { demanded: Level::Broken, ..*self }
     }
 
     /// Judges one element. `got` is a number of the format.

@@ -141,6 +141,9 @@ pub struct OutputVerdict {
     pub max_budget_ratio: f64,
     /// The element that is worst: lowest level, then largest error against the budget.
     pub worst: Option<Element>,
+    /// The elements that overflow on the way, which are in none of the numbers above: they count in the regime
+    /// `overflowing`, where nothing is demanded.
+    pub on_the_way: Option<Box<OutputVerdict>>,
 }
 
 impl OutputVerdict {
@@ -157,6 +160,9 @@ impl OutputVerdict {
 /// - an output that is missing, or of another dtype or shape: `shape_mismatch`, every element broken; a mismatch of an
 ///   output without elements counts as one element
 /// - undecided truth: counted, neither passed nor failed
+/// - an element that overflows on the way: judged apart, as nothing is demanded there, in `on_the_way`; unless its answer
+///   is a number that no overflow makes, finite and, in a gradient, not 0 either (which is what a quotient by infinity
+///   is), and misses the demand: that is judged as ever
 /// - an infinite or missing budget: an element that is accurate without it has its level; one that is broken by NaN or
 ///   infinity is; any other is counted as unbounded
 /// - an output without elements has no level
@@ -198,19 +204,60 @@ fn judge_output(
     tolerance: Option<&Tolerance>,
     got: &[f64],
 ) -> OutputVerdict {
-    let mut verdict = OutputVerdict { name: truth.name.clone(), ..OutputVerdict::default() };
+    let mut own = Collected::of(&truth.name);
+    let mut apart = Collected::of(&truth.name);
+    let undemanding = judge.undemanding();
     let longest_sum = tolerance.map_or(1, |t| t.longest_sum);
-    let mut worst_ratio = 0.0;
     for (i, (element, &got)) in truth.elements.iter().zip(got).enumerate() {
         let (budget, backward) = bounds(tolerance, i);
-        let (level, ulp, ratio, fault) = match judge.element(element, got, budget, backward, longest_sum) {
+        let outcome = judge.element(element, got, budget, backward, longest_sum);
+        let place = || (unravel(&truth.shape, i), element.value(judge.format));
+        if overflows(tolerance, i) && (!outcome.has_fault() || comes_of_overflow(&truth.name, got)) {
+            let outcome = undemanding.element(element, got, budget, backward, longest_sum);
+            apart.add(outcome, got, budget, place);
+        } else {
+            own.add(outcome, got, budget, place);
+        }
+    }
+    let on_the_way = (apart.elements > 0).then(|| Box::new(apart.verdict));
+    OutputVerdict { on_the_way, ..own.verdict }
+}
+
+/// Whether an element overflows on the way.
+fn overflows(tolerance: Option<&Tolerance>, element: usize) -> bool {
+    tolerance.is_some_and(|t| t.overflows_on_the_way.get(element) == Some(&true))
+}
+
+/// Whether an overflow on the way can have made this answer: it is not finite, or a gradient's quotient by infinity.
+fn comes_of_overflow(output: &str, got: f64) -> bool {
+    !got.is_finite() || got == 0.0 && output != LOSS
+}
+
+/// A verdict that is being put together.
+struct Collected {
+    verdict: OutputVerdict,
+    elements: usize,
+    worst_ratio: f64,
+}
+
+impl Collected {
+    fn of(output: &str) -> Collected {
+        let verdict = OutputVerdict { name: output.to_owned(), ..OutputVerdict::default() };
+        Collected { verdict, elements: 0, worst_ratio: 0.0 }
+    }
+
+    /// Adds an element; `place` gives its index and what is right there.
+    fn add(&mut self, outcome: Outcome, got: f64, budget: f64, place: impl FnOnce() -> (Vec<usize>, f64)) {
+        let verdict = &mut self.verdict;
+        self.elements += 1;
+        let (level, ulp, ratio, fault) = match outcome {
             Outcome::Undecided => {
                 verdict.undecided += 1;
-                continue;
+                return;
             }
             Outcome::Unbounded => {
                 verdict.unbounded += 1;
-                continue;
+                return;
             }
             Outcome::Judged { level, ulp, ratio, fault } => (level, ulp, ratio, fault),
         };
@@ -220,13 +267,12 @@ fn judge_output(
         }
         verdict.max_ulp = verdict.max_ulp.max(ulp);
         verdict.max_budget_ratio = verdict.max_budget_ratio.max(ratio);
-        if verdict.worst.as_ref().is_none_or(|w| (level, ratio, ulp) > (w.level, worst_ratio, w.ulp)) {
-            worst_ratio = ratio;
-            let (index, want) = (unravel(&truth.shape, i), element.value(judge.format));
+        if verdict.worst.as_ref().is_none_or(|w| (level, ratio, ulp) > (w.level, self.worst_ratio, w.ulp)) {
+            self.worst_ratio = ratio;
+            let (index, want) = place();
             verdict.worst = Some(Element { index, got, want, budget, level, ulp, fault });
         }
     }
-    verdict
 }
 
 fn mismatch(judge: &Judge, truth: &OutputTruth, tolerance: Option<&Tolerance>) -> OutputVerdict {

@@ -26,8 +26,12 @@ fn verified(name: &str, elements: Vec<Truth>, budget: f64, backward: f64) -> Ver
     let n = elements.len();
     Verified {
         outputs: vec![OutputTruth { name: name.to_owned(), shape: vec![n], elements }],
-        tolerances: vec![Tolerance { budget: vec![budget; n], backward: vec![backward; n], longest_sum: 1 }],
-        overflows_on_the_way: false,
+        tolerances: vec![Tolerance {
+            budget: vec![budget; n],
+            backward: vec![backward; n],
+            longest_sum: 1,
+            overflows_on_the_way: vec![false; n],
+        }],
     }
 }
 
@@ -411,4 +415,34 @@ fn the_other_known_conventions_come_one_by_one_and_in_pairs() {
     assert!(texts.iter().all(|text| !text.contains(r#""empty_mean": "zero""#)), "{texts:?}");
     declared.loss = "none".into();
     assert!(alternatives(&declared).is_empty());
+}
+
+#[test]
+fn what_came_of_an_overflow_on_the_way_is_judged_apart_and_nothing_else_is() {
+    let truths = || vec![proved(3.0, Format::F32); 4];
+    let case = case(Format::F32, 4);
+    let judged = |name: &str, got: Vec<f64>| {
+        let mut verified = verified(name, truths(), 1e-6, 1e-6);
+        verified.tolerances[0].overflows_on_the_way = vec![true, true, true, false];
+        let outputs = [(name.to_owned(), Tensor::float(Format::F32, &[4], got))].into();
+        judge(&case, &verified, &outputs, &Machine::of(Format::F32), Level::Stable).remove(0)
+    };
+    let count = |verdict: &OutputVerdict| verdict.levels.values().sum::<usize>();
+    let gradient = judged("grad.prediction", vec![f64::NAN, f64::INFINITY, 0.0, 3.0]);
+    let apart = gradient.on_the_way.as_deref().unwrap();
+    assert_eq!((count(&gradient), count(apart)), (1, 3));
+    assert_eq!(gradient.level(), Some(Level::Correct));
+    assert_eq!(apart.level(), Some(Level::Broken));
+    // A finite number that no overflow makes is judged as ever; so is the element that does not overflow.
+    let wrong = judged("grad.prediction", vec![3.0, 3.0, 2.0, 0.0]);
+    assert_eq!((count(&wrong), count(wrong.on_the_way.as_deref().unwrap())), (2, 2));
+    assert_eq!(wrong.faults, [(Fault::SpuriousZero, 1), (Fault::Inaccurate, 1)].into());
+    // The loss is no quotient.
+    let loss = judged(LOSS, vec![0.0, f64::NAN, f64::INFINITY, 3.0]);
+    assert_eq!(loss.faults, [(Fault::SpuriousZero, 1)].into());
+    // Without anything on the way there is nothing apart.
+    let verified = verified(LOSS, truths(), 1e-6, 1e-6);
+    let outputs = [(LOSS.to_owned(), Tensor::float(Format::F32, &[4], vec![3.0; 4]))].into();
+    let plain = judge(&case, &verified, &outputs, &Machine::of(Format::F32), Level::Stable).remove(0);
+    assert_eq!(plain.on_the_way, None);
 }

@@ -12,7 +12,7 @@
 //! cell whose budgets are so wide that zeros pass for ones is.
 
 use super::element::{Judge, Outcome};
-use super::{Case, LOSS, Level, Machine, bounds};
+use super::{Case, LOSS, Level, Machine, bounds, overflows};
 use crate::case::Tensors;
 use crate::format::Format;
 use crate::tensor::Tensor;
@@ -119,6 +119,10 @@ impl Vacuity {
             }
             let Some(answer) = trivial.answer(case, verified, ones, output) else { continue };
             for (i, (y, got)) in truth.elements.iter().zip(answer).enumerate() {
+                if overflows(tolerance, i) {
+                    // Nothing is demanded there.
+                    continue;
+                }
                 let (budget, backward) = bounds(tolerance, i);
                 if let Outcome::Judged { fault, .. } = judge.element(y, got, budget, backward, longest_sum) {
                     seen.convicted |= fault.is_some();

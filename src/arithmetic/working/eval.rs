@@ -2,7 +2,8 @@
 
 use super::ball::Ball;
 use super::model::Model;
-use super::norm::{Norm, normalized, power_sum};
+use super::norm::{Norm, normalized};
+use super::range::{Left, left};
 use super::softmax::Row;
 use super::sum::Accumulator;
 use super::ties::Ties;
@@ -26,7 +27,7 @@ pub(super) enum Upstream {
 /// The values of the nodes that the outputs need.
 pub(super) struct Run {
     values: Vec<Rc<[Ball]>>,
-    leaves: Vec<bool>,
+    left: Vec<Left>,
 }
 
 impl Run {
@@ -39,7 +40,7 @@ impl Run {
         for id in (0..nodes.len()).rev().filter(|&id| needed[id]).collect::<Vec<_>>() {
             mark(nodes, id, &mut needed);
         }
-        let mut run = Run { values: Vec::with_capacity(nodes.len()), leaves: vec![false; nodes.len()] };
+        let mut run = Run { values: Vec::with_capacity(nodes.len()), left: vec![None; nodes.len()] };
         let mut after_upstream = vec![false; nodes.len()];
         for (id, node) in nodes.iter().enumerate() {
             after_upstream[id] = match node.op {
@@ -48,7 +49,10 @@ impl Run {
             };
             let value = match (known, node.op.clone()) {
                 _ if !needed[id] => Rc::from([]),
-                (Some(known), _) if !after_upstream[id] => known.values[id].clone(),
+                (Some(known), _) if !after_upstream[id] => {
+                    run.left[id] = known.left[id].clone();
+                    known.values[id].clone()
+                }
                 (_, Op::Input(slot)) => {
                     let values = program.values(case, slot);
                     if !after_upstream[id] {
@@ -59,12 +63,16 @@ impl Run {
                         vec![Ball::ONE; values.len()].into()
                     }
                 }
-                (_, Op::Reshape | Op::StopGradient) => run.values[node.args[0]].clone(),
+                (_, Op::Reshape | Op::StopGradient) => {
+                    run.left[id] = run.left[node.args[0]].clone();
+                    run.values[node.args[0]].clone()
+                }
                 _ => {
                     let args: Vec<&[Ball]> = node.args.iter().map(|&arg| &run.values[arg][..]).collect();
                     let shapes: Vec<&[usize]> = node.args.iter().map(|&arg| &nodes[arg].shape[..]).collect();
                     let value = evaluate(model, node, &args, &shapes);
-                    run.leaves[id] = leaves_range(model, node, &args, &value);
+                    let before: Vec<&Left> = node.args.iter().map(|&arg| &run.left[arg]).collect();
+                    run.left[id] = left(model, node, &args, &shapes, &value, &before);
                     value.into()
                 }
             };
@@ -78,9 +86,9 @@ impl Run {
         &self.values[id]
     }
 
-    /// Whether a node leaves the compute format's range though its arguments are finite (rule 11).
-    pub fn leaves(&self, id: NodeId) -> bool {
-        self.leaves[id]
+    /// Whether an element of a node, or one behind it, has left the compute format's range (rule 11).
+    pub fn has_left(&self, id: NodeId, element: usize) -> bool {
+        self.left[id].as_ref().is_some_and(|left| left[element])
     }
 }
 
@@ -233,7 +241,7 @@ fn on_rows(model: &Model, node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) ->
 }
 
 /// One value for each line along an axis, from the flat indices of its elements.
-fn along<T>(
+pub(super) fn along<T>(
     shape: &[usize],
     axis: usize,
     mut f: impl FnMut(std::iter::StepBy<std::ops::Range<usize>>) -> T,
@@ -255,50 +263,4 @@ fn sums(model: &Model, shape: &[usize], axis: usize, term: impl Fn(usize) -> Bal
         line.for_each(|i| sum.push(term(i)));
         sum.finish(model, shape[axis])
     })
-}
-
-/// Rule 11: whether the node's value leaves the compute format's range. Poles do not (a value there is infinite), nor do
-/// composite operations on the inside, but for the power sum of a norm, which most kernels compute as it stands.
-fn leaves_range(model: &Model, node: &Node, args: &[&[Ball]], value: &[Ball]) -> bool {
-    let threshold = model.compute.overflow_threshold();
-    let beyond = |x: f64| x.is_finite() && x.abs() >= threshold || x.is_infinite();
-    let known = |x: &Ball| x.m.is_finite();
-    match &node.op {
-        Op::Sum { .. } | Op::Dot { .. } | Op::ScatterAdd(_) => {
-            value.iter().any(|y| beyond(y.m)) && args.iter().all(|arg| arg.iter().all(known))
-        }
-        Op::Norm { p, .. } | Op::NormGradient { p, .. } => {
-            let width = node_width(args, value, node);
-            args[0].chunks(width).any(|row| row.iter().all(known) && beyond(power_sum(row, p.power())))
-        }
-        Op::Normalize => {
-            let width = node_width(args, value, node);
-            let two = crate::graph::Power::Finite(2.0);
-            args[0].chunks(width).any(|row| row.iter().all(known) && beyond(power_sum(row, two)))
-        }
-        Op::Pow(p) if p.get() < 0.0 => value.iter().zip(args[0]).any(|(y, x)| beyond(y.m) && x.m != 0.0),
-        Op::Add
-        | Op::Sub
-        | Op::Mul
-        | Op::Div
-        | Op::Exp
-        | Op::Expm1
-        | Op::Expm1Minus
-        | Op::Pow(_)
-        | Op::BceWithLogitsWeighted
-        | Op::SigmoidMinusWeighted
-        | Op::SoftplusGap => {
-            value.iter().enumerate().any(|(i, y)| beyond(y.m) && args.iter().all(|arg| known(&arg[i])))
-        }
-        _ => false,
-    }
-}
-
-/// The width of the rows of a norm's argument.
-fn node_width(args: &[&[Ball]], value: &[Ball], node: &Node) -> usize {
-    match node.op {
-        Op::Norm { .. } => args[0].len() / value.len().max(1),
-        _ => node.shape.last().copied().unwrap_or(1),
-    }
-    .max(1)
 }

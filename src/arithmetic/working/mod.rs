@@ -8,6 +8,7 @@ mod ball;
 mod eval;
 mod model;
 mod norm;
+mod range;
 mod softmax;
 mod sum;
 #[cfg(test)]
@@ -19,35 +20,41 @@ use crate::case::{Case, LOSS, program::Program};
 use crate::format::Format;
 use crate::graph::{NodeId, Op};
 use crate::judge::Machine;
-use crate::truth::Tolerance;
+use crate::truth::{OutputTruth, Tolerance, Truth};
 use ball::{Ball, times};
 use eval::{Run, Upstream};
 use model::Model;
 
-/// The tolerances of each output, and whether a node leaves the compute format's range while the outputs do not.
+/// The tolerance of each output, whose truths are given in the same order.
 ///
 /// A budget is an absolute error. It is infinite where the model has no bound, or where the graph in f64 has no value
-/// although its operations leave the range; 0 where the value is an exact infinity. The flag is set by an output none
-/// of whose elements leaves the format's range, while a node behind it leaves the compute format's (rule 11).
+/// although its operations leave the range; 0 where the value is an exact infinity. An element overflows on the way
+/// where an element of a node that it depends on leaves the compute format's range while its own truth does not
+/// (rule 11).
 ///
 /// Total. Deterministic on every platform: midpoints come from f64 arithmetic and CORE-MATH.
-pub fn tolerances(program: &Program, case: &Case, machine: &Machine) -> (Vec<Tolerance>, bool) {
+pub fn tolerances(
+    program: &Program,
+    case: &Case,
+    machine: &Machine,
+    truths: &[OutputTruth],
+) -> Vec<Tolerance> {
     let model = Model::rounding(machine);
     let own = Run::of(program, case, &model, Upstream::Own, None);
     let all_ones = case.upstream.floats().iter().all(|&g| g == 1.0);
     let ones = (!all_ones && program.outputs.len() > 1)
         .then(|| Run::of(program, case, &model, Upstream::Ones, Some(&own)));
     let mut tolerances = Vec::with_capacity(program.outputs.len());
-    let mut on_the_way = false;
-    for (name, node) in &program.outputs {
+    for ((name, node), truth) in program.outputs.iter().zip(truths) {
         let behind = ancestors(program, *node);
         let balls = own.balls(*node);
         // Kernels that multiply by the upstream last compute what the run with upstream 1 does (rule 8).
-        let with_ones = |id| ones.as_ref().is_some_and(|ones| ones.leaves(id));
-        let leaves = behind.iter().any(|&id| own.leaves(id) || with_ones(id));
-        let threshold = case.format.overflow_threshold();
-        on_the_way |= leaves && !balls.iter().any(|y| y.m.abs() >= threshold);
-        let mut budget: Vec<f64> = balls.iter().map(|&y| unbounded(y, leaves).unwrap_or(y.r)).collect();
+        let with_ones = |i| ones.as_ref().is_some_and(|ones| ones.has_left(*node, i));
+        let left = |i| own.has_left(*node, i) || with_ones(i);
+        let budget = balls.iter().enumerate().map(|(i, &y)| unbounded(y, left(i)).unwrap_or(y.r));
+        let mut budget: Vec<f64> = budget.collect();
+        let inside = truth.elements.iter().map(|y| is_inside(y, machine.compute)).enumerate();
+        let overflows_on_the_way = inside.map(|(i, inside)| inside && left(i)).collect();
         if name != LOSS {
             let shape = &program.graph.nodes()[*node].shape;
             scaled_by_upstream(
@@ -64,7 +71,7 @@ pub fn tolerances(program: &Program, case: &Case, machine: &Machine) -> (Vec<Tol
             *budget += conversion(case.format, machine, finite(y.m.abs()) + *budget);
         }
         let longest_sum = longest_sum(program, &behind);
-        tolerances.push(Tolerance { budget, backward: Vec::new(), longest_sum });
+        tolerances.push(Tolerance { budget, backward: Vec::new(), longest_sum, overflows_on_the_way });
     }
     drop((own, ones));
     let perturbed = Model::perturbed_inputs(machine);
@@ -76,14 +83,23 @@ pub fn tolerances(program: &Program, case: &Case, machine: &Machine) -> (Vec<Tol
         };
         tolerance.backward = perturbed.balls(*node).iter().map(bound).collect();
     }
-    (tolerances, on_the_way)
+    tolerances
+}
+
+/// Whether a truth is in a format's range: finite, and not what rounds to infinity in it.
+fn is_inside(truth: &Truth, format: Format) -> bool {
+    match truth {
+        Truth::Proved(y) | Truth::Overflow(y) => y.round(format).is_finite(),
+        Truth::Set(low, high) => low.round(format).is_finite() && high.round(format).is_finite(),
+        Truth::Infinite { .. } | Truth::Undefined | Truth::Undecided { .. } => false,
+    }
 }
 
 /// The budget where there is no finite midpoint: none where the value is an exact infinity, unbounded otherwise.
-fn unbounded(y: Ball, leaves: bool) -> Option<f64> {
+fn unbounded(y: Ball, left: bool) -> Option<f64> {
     if y.m.is_finite() {
         None
-    } else if y.m.is_infinite() && !leaves {
+    } else if y.m.is_infinite() && !left {
         Some(0.0)
     } else {
         Some(f64::INFINITY)
