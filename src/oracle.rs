@@ -96,11 +96,7 @@ pub fn prove_program_by(program: &Program, case: &Case, tier: Tier) -> (Vec<Outp
 fn fast_answers(program: &Program, case: &Case) -> Option<(Answers<Truth>, Cost)> {
     let grid = Grid::of(case.format)?;
     let evaluation = fast::Evaluation::run(program, case)?;
-    let mut answers = unanswered(program);
-    for (output, answers) in answers.iter_mut().enumerate() {
-        let elements = answers.iter_mut().enumerate();
-        elements.for_each(|(element, answer)| *answer = grid.truth(evaluation.output(output, element)));
-    }
+    let answers = (0..program.outputs.len()).map(|output| evaluation.truths(output, &grid)).collect();
     Some((answers, Cost { evaluations: evaluation.evaluations, bits: FAST_PRECISION }))
 }
 

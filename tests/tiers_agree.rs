@@ -12,7 +12,7 @@ use lossproof::case::regime::{Regime, Taken, generate_one};
 use lossproof::case::{Case, LOSS};
 use lossproof::check::{Options, Silent, run};
 use lossproof::format::Format;
-use lossproof::kernel::{self, Kernel};
+use lossproof::kernel;
 use lossproof::loss::LOSSES;
 use lossproof::oracle::{Tier, prove_by};
 use lossproof::subject::InProcess;
