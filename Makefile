@@ -1,7 +1,7 @@
 # The everyday commands. `make check` and `make test` work as the first command in a fresh clone: they install what GMP's build
 # needs (make, m4) where it is missing.
 
-.PHONY: bench check test setup setup-python format lint docs unit python readme soundness confirm check-optax
+.PHONY: bench check test setup setup-python format lint docs unit python readme soundness confirm check-optax check-candle check-torch
 
 # Grades the built-in kernels: the main job, on ourselves.
 check: setup
@@ -70,6 +70,13 @@ target/bench-python/done:
 	target/bench-python/bin/pip install --quiet --disable-pip-version-check python-flint mpmath gmpy2
 	touch $@
 
+# Grades the released candle-nn; a package of its own, which builds for minutes, so not part of `make test`.
+check-candle: setup
+	cargo build --release --quiet
+	cargo test --release --quiet --locked --manifest-path adapters/candle/Cargo.toml --target-dir target/candle
+	cargo build --release --quiet --locked --manifest-path adapters/candle/Cargo.toml --target-dir target/candle
+	target/release/lossproof check --adapter target/candle/release/lossproof-candle
+
 # Grades the released optax; large Python packages, so not part of `make test`.
 check-optax: setup-python target/optax/done
 	cargo build --release --quiet
@@ -78,4 +85,15 @@ check-optax: setup-python target/optax/done
 target/optax/done: adapters/optax/requirements.txt
 	python3 -m venv target/optax
 	target/optax/bin/pip install --quiet --disable-pip-version-check -r adapters/optax/requirements.txt
+	touch $@
+
+# Grades the released PyTorch, on DEVICE, `cpu` or `cuda`; some GB of Python packages, so not part of `make test`.
+DEVICE ?= cpu
+check-torch: setup-python target/torch/done
+	cargo build --release --quiet
+	target/release/lossproof check --adapter 'target/torch/bin/python adapters/torch/adapter.py $(DEVICE)'
+
+target/torch/done: adapters/torch/requirements.txt
+	python3 -m venv target/torch
+	target/torch/bin/pip install --quiet --disable-pip-version-check -r adapters/torch/requirements.txt
 	touch $@

@@ -147,6 +147,20 @@ class Examples(unittest.TestCase):
                  "inputs": {"score": tensor("f64", [1, -1, 2]), "target": tensor("f64", [1, -1, -1])}}
         self.assertEqual(reference(hinge), {"loss": [0, 0, 3], "grad.score": [(-1, 0), (0, 1), 1]})
 
+    def test_constants_and_divisors(self):
+        inputs = {name: tensor("f64", [x]) for name, x in (("mean", 1), ("target", 1), ("variance", 1))}
+        full = {"loss": "gaussian_nll", "format": "f64", "inputs": inputs, "params": {"full": True}}
+        self.assertEqual(mp.nstr(reference(full)["loss"][0], 10), "0.9189385332")  # ½·log 2π
+        square = {name: tensor("f64", [-1, -2, -3, -4] if name != "target" else [1] * 4, [2, 2])
+                  for name in ("log_prediction", "target")}
+        for reduction, expected in (("sum", 10), ("batchmean", 5), ("mean", 2.5)):
+            kl = {"loss": "kl_div", "format": "f64", "inputs": square, "params": {"reduction": reduction}}
+            self.assertEqual(reference(kl)["loss"], [expected])
+        nll = {"log_probs": tensor("f64", [-1, -2, -3, -4], [2, 2]), "target": tensor("i64", [0, 1]),
+               "class_weight": tensor("f64", [3, 1])}
+        # (3·1 + 1·4)/(3 + 1)
+        self.assertEqual(reference({"loss": "nll_loss", "format": "f64", "inputs": nll})["loss"], [1.75])
+
     def test_confident_focal_loss(self):
         inputs = {"logits": tensor("f32", [20.0]), "target": tensor("f32", [1.0])}
         focal = {"loss": "focal_sigmoid", "format": "f32", "inputs": inputs}

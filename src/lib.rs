@@ -32,16 +32,16 @@
 //! the *report* says it ([`report`]).
 //!
 //! Without the default feature `oracle` the crate has no C dependency; it then holds the formats, cases, the judge, the
-//! kernels and the protocol.
+//! kernels and the protocol, and checks kernels against *golden files*, which hold the truth of chosen cases ([`golden`]).
 
 #[cfg(feature = "oracle")]
 pub mod arithmetic;
 pub mod case;
-#[cfg(feature = "oracle")]
 pub mod check;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod format;
+pub mod golden;
 pub mod graph;
 pub mod judge;
 pub mod kernel;

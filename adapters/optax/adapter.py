@@ -26,7 +26,7 @@ jax.config.update("jax_enable_x64", True)
 
 adapter = Adapter("optax", f"{optax.__version__} on jax {jax.__version__}")
 
-DEFAULTS = {"reduction": "mean", "ignore_index": -100, "label_smoothing": 0.0, "margin": 1.0, "p": 2.0}
+DEFAULTS = {"reduction": "mean"}
 # XLA rounds 16-bit numbers after every operation; its CPU code flushes subnormals, but computes those of f16 in f32.
 MACHINES = (
     (["f64", "f32"], {"flush_to_zero": True}),
@@ -49,7 +49,7 @@ def padded_count(count, size):
 
 @functools.partial(jax.jit, static_argnums=0)
 def reduce(reduction, values, kept, upstream):
-    """The reduced loss, and the gradient that it hands to the unreduced one."""
+    """The reduced loss, and the gradient that it hands to the unreduced one. A batchmean is the mean of the rows."""
 
     def reduced(values):
         if reduction == "none":
@@ -60,7 +60,8 @@ def reduce(reduction, values, kept, upstream):
     return value, vjp(jnp.broadcast_to(upstream, value.shape))[0]
 
 
-def loss(name, differentiable, others=(), params=(), row_axes=0, variant=lambda inputs, params: ({}, {})):
+def loss(name, differentiable, others=(), params=(), defaults=(), row_axes=0,
+         variant=lambda inputs, params: ({}, {})):
     """Serves `f(inputs, **static, **traced) -> unreduced loss`, with `row_axes` fewer axes than its first input.
 
     `variant` turns the case's inputs and parameters into f's keywords: `static` ones make a program each, `traced` ones
@@ -104,7 +105,7 @@ def loss(name, differentiable, others=(), params=(), row_axes=0, variant=lambda 
         for formats, machine in MACHINES:
             # The mean over nothing is jnp.mean's 0/0.
             adapter.loss(name, formats, differentiable, params={"empty_mean": "nan", **dict(params)},
-                         inputs=[*differentiable, *others], defaults=DEFAULTS, **machine)(serve)
+                         inputs=[*differentiable, *others], defaults={**DEFAULTS, **dict(defaults)}, **machine)(serve)
         return function
 
     return register
@@ -122,9 +123,37 @@ def mae(inputs):
     return jnp.abs(inputs["prediction"] - inputs["target"])
 
 
+@loss("huber", ["prediction", "target"], params={"mean_over": "count"}, defaults={"delta": 1.0},
+      variant=lambda inputs, params: ({}, {"delta": params["delta"]}))
+def huber(inputs, delta):
+    return optax.huber_loss(inputs["prediction"], inputs["target"], delta=delta)
+
+
+@loss("log_cosh", ["prediction", "target"], params={"mean_over": "count"})
+def log_cosh(inputs):
+    return optax.log_cosh(inputs["prediction"], inputs["target"])
+
+
+@loss("hinge", ["score"], ["target"])
+def hinge(inputs):
+    return optax.hinge_loss(inputs["score"], inputs["target"])
+
+
 @loss("bce_with_logits", ["logits", "target"])
 def bce_with_logits(inputs):
     return optax.sigmoid_binary_cross_entropy(inputs["logits"], inputs["target"])
+
+
+def focal_variant(inputs, params):
+    alpha = params["alpha"]
+    return {}, {"gamma": params["gamma"], **({} if alpha is None else {"alpha": alpha})}
+
+
+# One formula for hard and for soft targets: p_t is interpolated between p and 1 - p.
+@loss("focal_sigmoid", ["logits"], ["target"], params={"soft_target": "interpolate_p"},
+      defaults={"alpha": 0.25, "gamma": 2.0}, variant=focal_variant)
+def focal_sigmoid(inputs, gamma, alpha=None):
+    return optax.sigmoid_focal_loss(inputs["logits"], inputs["target"], alpha=alpha, gamma=gamma)
 
 
 def cross_entropy_variant(inputs, params):
@@ -139,13 +168,38 @@ def cross_entropy_variant(inputs, params):
 
 
 @loss("cross_entropy", ["logits"], ["target"], params={"smoothing_form": "over_k"}, row_axes=1,
-      variant=cross_entropy_variant)
+      defaults={"ignore_index": -100, "label_smoothing": 0.0}, variant=cross_entropy_variant)
 def cross_entropy(inputs, label_smoothing=None):
     logits, target, kept = inputs["logits"], inputs["target"], inputs.get("kept")
     if label_smoothing is None:
         return optax.softmax_cross_entropy_with_integer_labels(logits, target, where=kept)
     onehot = jax.nn.one_hot(target, logits.shape[-1], dtype=logits.dtype)
     return optax.softmax_cross_entropy(logits, optax.smooth_labels(onehot, label_smoothing), where=kept)
+
+
+# optax documents a function of its own for logits of -inf.
+@loss("cross_entropy_soft", ["logits", "target"], row_axes=1,
+      variant=lambda inputs, params: ({"safe": bool(np.isneginf(inputs["logits"].astype(np.float64)).any())}, {}))
+def cross_entropy_soft(inputs, safe):
+    function = optax.safe_softmax_cross_entropy if safe else optax.softmax_cross_entropy
+    return function(inputs["logits"], inputs["target"])
+
+
+# optax sums over the classes itself: there is no unreduced loss, and no mean by element.
+@loss("kl_div", ["log_prediction", "target"], params={"reduction": "batchmean"}, row_axes=1,
+      defaults={"log_target": False}, variant=lambda inputs, params: ({"log_target": params["log_target"]}, {}))
+def kl_div(inputs, log_target):
+    function = optax.losses.kl_divergence_with_log_targets if log_target else optax.losses.kl_divergence
+    return function(inputs["log_prediction"], inputs["target"])
+
+
+# optax has the distance and the similarity. The hinge over the pairs that do not belong together is its user's.
+@loss("cosine_embedding", ["x1", "x2"], ["target"], params={"epsilon": 0.0}, defaults={"margin": 0.0}, row_axes=1,
+      variant=lambda inputs, params: ({}, {"margin": params["margin"]}))
+def cosine_embedding(inputs, margin):
+    x1, x2 = inputs["x1"], inputs["x2"]
+    apart = jax.nn.relu(optax.cosine_similarity(x1, x2) - margin)
+    return jnp.where(inputs["target"] == 1, optax.cosine_distance(x1, x2), apart)
 
 
 def triplet_margin_variant(inputs, params):
@@ -158,7 +212,7 @@ def triplet_margin_variant(inputs, params):
 
 # epsilon is an argument of optax's, and 1e-6 its default. Where it is added, and that nothing is swapped, is fixed.
 @loss("triplet_margin", ["anchor", "positive", "negative"], row_axes=1, variant=triplet_margin_variant,
-      params={"epsilon": 1e-6, "epsilon_placement": "root", "swap": False})
+      params={"epsilon": 1e-6, "epsilon_placement": "root", "swap": False}, defaults={"margin": 1.0, "p": 2.0})
 def triplet_margin(inputs, p, margin):
     return optax.losses.triplet_margin_loss(
         inputs["anchor"], inputs["positive"], inputs["negative"], norm_degree=p, margin=margin)

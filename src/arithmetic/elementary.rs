@@ -102,6 +102,12 @@ pub fn ln(x: &Ball, prec: u32) -> Ball {
     }
 }
 
+/// ln 2π: an irrational number, never exact.
+pub fn ln_two_pi(prec: u32) -> Ball {
+    let pi = Ball::rounded(Float::with_val_round(prec + 8, Constant::Pi, Round::Nearest), Radius::ZERO);
+    ln(&pi.add(&pi, prec + 8), prec)
+}
+
 /// r/(m − r) rounded up, for m > r.
 fn over_least(mid: &Float, rad: Radius) -> Radius {
     if rad.is_zero() {
@@ -177,7 +183,7 @@ pub fn sqrt_of_nonnegative(x: &Ball, prec: u32) -> Ball {
 
 /// tanh x.
 ///
-/// |tanh′| ≤ 1.
+/// |tanh′| ≤ 1. And |tanh| < 1: what rounds to ±1 lies strictly inside, and no precision would show it for large x.
 pub fn tanh(x: &Ball, prec: u32) -> Ball {
     match x {
         Infinite(negative) => {
@@ -188,7 +194,13 @@ pub fn tanh(x: &Ball, prec: u32) -> Ball {
             }
         }
         Finite { mid, rad, side } => {
-            Ball::rounded_on(Float::with_val_round(prec, mid.tanh_ref(), Round::Nearest), *rad, *side)
+            let y: Rounded = Float::with_val_round(prec, mid.tanh_ref(), Round::Nearest);
+            if y.0 == 1 || y.0 == -1 {
+                let side = if y.0 == 1 { Side::Below } else { Side::Above };
+                let rad = *rad + Radius::half_ulp(&y.0);
+                return Ball::sided(y.0, rad, side);
+            }
+            Ball::rounded_on(y, *rad, *side)
         }
         Undefined => Undefined,
         Huge(_) | Unknown => Unknown,
@@ -221,7 +233,7 @@ pub fn sigmoid(x: &Ball, prec: u32) -> Ball {
 }
 
 /// The ball of f(m), widened by a bound that depends on |f(m)|.
-fn widened(y: Ball, rad: Radius, bound: impl Fn(Radius) -> Radius) -> Ball {
+pub(super) fn widened(y: Ball, rad: Radius, bound: impl Fn(Radius) -> Radius) -> Ball {
     if rad.is_zero() {
         return y;
     }

@@ -66,8 +66,9 @@ impl Exponentials {
     /// softmax_t − 1: −tail/Σ at the maximum, else a difference that cancels at most one bit.
     pub fn softmax_minus_one(&self, t: usize, prec: u32) -> Ball {
         let share = self.tail.div(&self.total, prec);
-        // Beside tied maxima the difference keeps the side, which the quotient of two sums loses.
-        if t == self.top && (share.is_one_sided() || !self.total.is_one_sided()) {
+        // Beside tied maxima the difference keeps the side, which the quotient of two sums loses. Where the tail is known by
+        // itself and only 1 + tail is not, the quotient is as good as the tail, and the difference cancels all of it.
+        if t == self.top && (share.is_one_sided() || !self.tail.is_one_sided()) {
             share.neg()
         } else {
             self.softmax(t, prec).sub(&Ball::one(), prec)
@@ -96,10 +97,12 @@ impl Exponentials {
             return q_c.neg();
         }
         let vanishes = self.terms[c].magnitude().bound_exponent() < -i64::from(prec);
-        if vanishes || self.total.is_one_sided() {
+        let rest = q_total.sub(q_c, prec);
+        // A target of the maximum alone: −Q·tail/Σe, as good as the tail however small it is beside 1.
+        let certain = c == self.top && rest.is_zero() && !self.tail.is_one_sided();
+        if !certain && (vanishes || self.total.is_one_sided()) {
             return self.softmax(c, prec).mul(q_total, prec).sub(q_c, prec);
         }
-        let rest = q_total.sub(q_c, prec);
         let others = if c == self.top { self.tail.clone() } else { self.total.sub(&self.terms[c], prec) };
         let gain = self.terms[c].mul(&rest, prec);
         let loss = q_c.mul(&others, prec);

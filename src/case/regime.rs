@@ -4,13 +4,17 @@
 //! names of its parameters say which values are worth a case. No generator knows a loss by its id, but for the table of
 //! bugs that shipped. A case depends on (loss, format, regime, what the subject takes, seed, its index) and on nothing else.
 
+mod directions;
+mod distributions;
 mod draft;
 mod elementwise;
 mod numbers;
 mod params;
+mod probability;
 mod random;
 mod residual;
 mod rows;
+mod spread;
 mod triggers;
 mod upstream;
 mod vectors;
@@ -20,6 +24,7 @@ mod tests;
 
 use super::Case;
 use crate::format::Format;
+use crate::kernel::Support;
 use crate::loss::{LossEntry, Spec};
 use draft::Draft;
 use random::Random;
@@ -146,6 +151,15 @@ impl Taken {
         }
     }
 
+    /// What a subject with this support takes.
+    pub fn of(support: &Support) -> Taken {
+        Taken {
+            optional_inputs: support.optional_inputs.clone(),
+            pinned: support.params.clone(),
+            gradients: support.gradients.clone(),
+        }
+    }
+
     /// Whether a subject that takes this can be asked the case.
     pub fn takes(&self, case: &Case) -> bool {
         let Ok(entry) = case.entry() else { return false };
@@ -166,8 +180,14 @@ enum Kind {
     Residual([&'static str; 2]),
     /// Rows of scores against classes.
     Rows(rows::Roles),
+    /// Rows of scores against distributions over the classes.
+    Distributions(distributions::Roles),
     /// Scores against probabilities or signs.
     Elementwise(elementwise::Roles),
+    /// Probabilities against probabilities.
+    Probability(probability::Roles),
+    /// Pairs of embeddings with a sign.
+    Directions(directions::Roles),
     /// Embeddings.
     Vectors(Vec<&'static str>),
     /// None of these: each input by its domain alone.
@@ -180,8 +200,14 @@ impl Kind {
             Kind::Residual(roles)
         } else if let Some(roles) = rows::roles(spec) {
             Kind::Rows(roles)
+        } else if let Some(roles) = distributions::roles(spec) {
+            Kind::Distributions(roles)
         } else if let Some(roles) = elementwise::roles(spec) {
             Kind::Elementwise(roles)
+        } else if let Some(roles) = probability::roles(spec) {
+            Kind::Probability(roles)
+        } else if let Some(roles) = directions::roles(spec) {
+            Kind::Directions(roles)
         } else if let Some(roles) = vectors::roles(spec) {
             Kind::Vectors(roles)
         } else {
@@ -217,6 +243,22 @@ pub fn generate(
     let drawn = |index| drawn(loss, format, regime, taken, seed, index, triggers, long);
     cases.extend((triggers..count).filter_map(drawn));
     cases
+}
+
+/// Every trigger of a bug that shipped which the format holds and the subject takes: its entry in the list of known bugs,
+/// its regime, its case. `long` as in [`generate`].
+pub fn trigger_cases(
+    loss: &dyn LossEntry,
+    format: Format,
+    taken: &Taken,
+    long: usize,
+) -> Vec<(&'static str, Regime, Case)> {
+    triggers::flagged(loss, format, taken, long)
+}
+
+/// The entries of the list of known bugs that have triggers.
+pub fn trigger_entries() -> impl Iterator<Item = &'static str> {
+    triggers::TRIGGERS.iter().map(|trigger| trigger.id)
 }
 
 /// The case at one index: as [`generate`] has it there. Nothing in regimes that have no cases.
@@ -257,7 +299,10 @@ fn drawn(
     match Kind::of(loss.spec()) {
         Kind::Residual(roles) => residual::fill(&mut draft, roles),
         Kind::Rows(roles) => rows::fill(&mut draft, roles),
+        Kind::Distributions(roles) => distributions::fill(&mut draft, roles),
         Kind::Elementwise(roles) => elementwise::fill(&mut draft, roles),
+        Kind::Probability(roles) => probability::fill(&mut draft, roles),
+        Kind::Directions(roles) => directions::fill(&mut draft, roles),
         Kind::Vectors(names) => vectors::fill(&mut draft, &names),
         Kind::Other => {}
     }

@@ -3,7 +3,7 @@
 use crate::case::Case;
 use crate::case::regime::Regime;
 use crate::format::Format;
-use crate::judge::{Fault, Level, Machine, OutputVerdict, Trivial, Vacuity};
+use crate::judge::{Fares, Fault, Level, Machine, OutputVerdict, Trivial, Vacuity};
 use crate::report::{Cell, Worst};
 use crate::truth::Verified;
 use std::collections::BTreeMap;
@@ -145,19 +145,23 @@ impl Cells {
         }
     }
 
-    /// Judges the trivial kernels on a case of which `demanded` is demanded. `ones` is the truth with upstream ones.
+    /// Judges the trivial kernels on a case of which `demanded` is demanded. `ignoring` says, for each output, how the one
+    /// that ignores the upstream fares.
     pub(super) fn add_trivial(
         &mut self,
         case: &Case,
         verified: &Verified,
-        ones: Option<&Verified>,
+        ignoring: &[Option<Fares>],
         regime: Regime,
         machine: &Machine,
         demanded: Level,
     ) {
         for (at, output) in verified.outputs.iter().enumerate() {
             if let Some(gathered) = self.cells.get_mut(&(output.name.clone(), regime)) {
-                gathered.vacuity.observe(case, verified, ones, at, machine, demanded);
+                gathered.vacuity.observe(case, verified, None, at, machine, demanded);
+                if let Some(fares) = ignoring.get(at).copied().flatten() {
+                    gathered.vacuity.observe_known(Trivial::IgnoresUpstream, fares, demanded);
+                }
             }
         }
     }

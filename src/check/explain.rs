@@ -1,8 +1,8 @@
 //! What is wrong with a failing answer: a known choice that was not declared, or an error.
 
+use super::Truths;
 use crate::case::{Case, Tensors};
 use crate::judge::{Declaration, Fault, Level, Machine, OutputVerdict, alternatives, judge};
-use crate::oracle::{self, Tier};
 use crate::report::is_structural;
 use crate::report::terminal::{exact, fault_name, level_name, short};
 
@@ -16,18 +16,18 @@ pub(super) fn fails(verdict: &OutputVerdict, demanded: Option<Level>) -> bool {
 
 /// The declaration under which a failing answer holds, if there is one; only those in `among`, if given.
 pub(super) fn convention(
+    truths: &dyn Truths,
     case: &Case,
     outputs: &Tensors,
     machine: &Machine,
     demanded: Level,
     among: Option<&[Declaration]>,
-    tier: Tier,
 ) -> Option<Declaration> {
     alternatives(case).into_iter().find_map(|(declaration, other)| {
         if among.is_some_and(|among| !among.contains(&declaration)) {
             return None;
         }
-        let verified = oracle::verify_by(&other, machine, tier).ok()?;
+        let verified = truths.verify(&other, machine).ok()?;
         let verdicts = judge(&other, &verified, outputs, machine, demanded);
         let holds = |verdict: &OutputVerdict| {
             let apart = verdict.on_the_way.as_deref();

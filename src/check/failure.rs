@@ -6,7 +6,6 @@ use crate::case::Case;
 use crate::case::regime::Regime;
 use crate::case::shrink::shrink;
 use crate::judge::{Element, Fault, judge};
-use crate::oracle;
 use crate::report::terminal::fault_name;
 use crate::report::{Failure, Worst};
 use crate::subject::{Answer, NOT_ASKED};
@@ -39,6 +38,7 @@ impl Unit<'_> {
         let limit = match failing.fault {
             // Each further question costs the whole timeout; a difference that comes and goes cannot be followed.
             Fault::Timeout | Fault::Nondeterministic => 0,
+            _ if !self.truths.knows_any_case() => 0,
             Fault::Crash | Fault::ProtocolError if self.subject.failures_are_dear() => DEAR_SHRINKS,
             _ => SHRINKS,
         };
@@ -92,14 +92,14 @@ impl Unit<'_> {
                 found(format!("{}: {reason}", fault_name(fault)), None)
             }
             Answer::Outputs(outputs) => {
-                let verified = oracle::verify_by(case, &self.machine, self.tier).ok()?;
+                let verified = self.truths.verify(case, &self.machine).ok()?;
                 let demanded = demanded(regime, self.require)?;
                 let mut verdicts = judge(case, &verified, &outputs, &self.machine, demanded);
                 let mut declaration = None;
                 if fault == Fault::OtherConvention {
                     let known = Some(&self.declarations[..]);
                     declaration =
-                        Some(convention(case, &outputs, &self.machine, demanded, known, self.tier)?);
+                        Some(convention(self.truths, case, &outputs, &self.machine, demanded, known)?);
                     as_convention(&mut verdicts, demanded);
                 }
                 let verdict = verdicts.iter().find(|verdict| verdict.name == output)?;

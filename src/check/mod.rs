@@ -4,20 +4,28 @@
 mod cells;
 mod explain;
 mod failure;
+#[cfg(feature = "oracle")]
+mod live;
+#[cfg(feature = "oracle")]
 mod replay;
+mod truths;
 mod unit;
 
+#[cfg(feature = "oracle")]
+pub use live::{check, run};
+#[cfg(feature = "oracle")]
 pub use replay::{Replayed, replay};
+pub(crate) use truths::{NoTruth, Truths};
 
-use crate::case::CaseError;
 use crate::case::regime::Regime;
+use crate::case::{Case, CaseError};
 use crate::format::Format;
 use crate::judge::Level;
-use crate::kernel::{Kernel, Support};
+use crate::kernel::Support;
 use crate::loss;
-use crate::oracle::Tier;
 use crate::report::{Contract, Report, SubjectName, Summary, combine};
-use crate::subject::{InProcess, Subject};
+use crate::subject::Subject;
+use crate::truth::Tier;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -129,37 +137,35 @@ pub enum CheckError {
     },
 }
 
-/// Grades a kernel over the catalogue: what a kernel crate calls from its tests.
-///
-/// Panics: where the kernel supports no loss at all, or a generated case is refused.
-///
-/// ```no_run
-/// # struct Mine;
-/// # impl lossproof::kernel::Kernel for Mine {
-/// #     fn run(&self, _: &lossproof::case::Case) -> Result<lossproof::case::Tensors, lossproof::kernel::KernelError> {
-/// #         unimplemented!()
-/// #     }
-/// # }
-/// lossproof::check(&Mine).assert_holds();
-/// ```
-#[track_caller]
-pub fn check(kernel: &dyn Kernel) -> Report {
-    match run(&mut InProcess::new(kernel), &Options::default(), &Silent) {
-        Ok(report) => report,
-        Err(error) => panic!("{error}"),
+/// What a run asks in one loss and format, and where its truth comes from.
+pub(crate) trait Source: Sync {
+    /// The cases of a regime that a subject with this support is asked.
+    fn cases(&self, support: &Support, format: Format, regime: Regime) -> Vec<Case>;
+
+    /// The truth of these cases.
+    fn truths(&self, support: &Support, format: Format) -> Box<dyn Truths + '_>;
+
+    /// Cases that the source has and the subject cannot be asked, with the reason for the first.
+    fn left_out(&self, _support: &Support, _format: Format) -> Option<(usize, String)> {
+        None
+    }
+
+    /// Whether it has anything of a loss and format.
+    fn has(&self, _loss: &str, _format: Format) -> bool {
+        true
     }
 }
 
-/// Checks a subject.
-///
-/// Errors: the subject takes nothing of what the options ask for; a generated case is refused.
-pub fn run(
+/// Checks a subject with what a source has.
+pub(crate) fn run_with(
     subject: &mut dyn Subject,
     options: &Options,
     progress: &dyn Progress,
+    source: &dyn Source,
 ) -> Result<Report, CheckError> {
     let start = Instant::now();
-    let units = plan(subject, options)?;
+    let mut units = plan(subject, options)?;
+    units.retain(|(support, format)| source.has(&support.loss, *format));
     let regimes: Vec<Regime> =
         Regime::ALL.into_iter().filter(|regime| Options::takes(&options.regimes, regime)).collect();
     progress.begin(units.len() * regimes.len() * options.cases);
@@ -176,7 +182,7 @@ pub fn run(
     };
     for (support, format) in &units {
         progress.unit(&support.loss, *format);
-        unit::run(subject, support, *format, &regimes, options, progress, &mut report)?;
+        unit::run(subject, support, *format, &regimes, options, source, progress, &mut report)?;
     }
     progress.end();
     report.cells = combine(report.cells);

@@ -1,13 +1,14 @@
 //! One case asked again, and everything about its answer shown: what the command after `again:` does.
 
 use super::explain::{convention, fails, what};
+use super::live::Oracle;
 use crate::case::{Case, CaseError};
 use crate::judge::{Level, Machine, OutputVerdict, judge};
 use crate::kernel::Support;
-use crate::oracle::{self, Tier};
+use crate::oracle;
 use crate::report::terminal::fault_name;
 use crate::subject::{Answer, Subject, machine};
-use crate::truth::{Tolerance, Verified};
+use crate::truth::{Tier, Tolerance, Verified};
 
 /// What a subject says to one case, and what is right.
 #[derive(Clone, Debug)]
@@ -53,7 +54,7 @@ pub fn replay(
                 verdicts.iter().filter(|verdict| fails(verdict, demanded)).collect();
             let declaration = match failing.is_empty() {
                 true => None,
-                false => convention(case, outputs, &machine, level, None, tier),
+                false => convention(&Oracle(tier), case, outputs, &machine, level, None),
             };
             let line = |verdict: &&OutputVerdict| {
                 format!("{}: {}", verdict.name, what(verdict, declaration.as_ref(), level))

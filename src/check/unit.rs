@@ -3,19 +3,16 @@
 use super::cells::Cells;
 use super::explain::{as_convention, convention, fails, main_fault, what};
 use super::failure::Failing;
-use super::{CheckError, Options, Progress};
-use crate::case::regime::{Regime, Taken, generate};
-use crate::case::{Case, CaseError, LOSS, Tensors};
+use super::{CheckError, NoTruth, Options, Progress, Source, Truths};
+use crate::case::regime::{Regime, Taken};
+use crate::case::{Case, LOSS, Tensors};
 use crate::format::Format;
-use crate::judge::{Declaration, Fault, Level, Machine, OutputVerdict, judge};
+use crate::judge::{Declaration, Fares, Fault, Level, Machine, OutputVerdict, judge};
 use crate::kernel::Support;
-use crate::oracle::Tier;
 use crate::report::terminal::fault_name;
 use crate::report::{Report, Unsupported};
 use crate::subject::{Answer, NOT_ASKED, Subject, machine};
-use crate::tensor::Tensor;
 use crate::truth::Verified;
-use crate::{loss, oracle};
 use rayon::prelude::*;
 
 /// The most input elements that are asked and proved at a time: bounds the memory.
@@ -50,10 +47,10 @@ pub(super) struct Unit<'a> {
     pub(super) subject: &'a mut dyn Subject,
     pub(super) support: &'a Support,
     pub(super) taken: &'a Taken,
+    pub(super) truths: &'a dyn Truths,
     pub(super) format: Format,
     pub(super) machine: Machine,
     pub(super) require: Level,
-    pub(super) tier: Tier,
     pub(super) cells: Cells,
     pub(super) failing: Option<Failing>,
     pub(super) explained: usize,
@@ -63,29 +60,27 @@ pub(super) struct Unit<'a> {
     pub(super) unsupported: Option<Unsupported>,
 }
 
+#[allow(clippy::too_many_arguments)]
 pub(super) fn run(
     subject: &mut dyn Subject,
     support: &Support,
     format: Format,
     regimes: &[Regime],
     options: &Options,
+    source: &dyn Source,
     progress: &dyn Progress,
     report: &mut Report,
 ) -> Result<(), CheckError> {
-    let Some(entry) = loss::find(&support.loss) else { return Ok(()) };
-    let taken = Taken {
-        optional_inputs: support.optional_inputs.clone(),
-        pinned: support.params.clone(),
-        gradients: support.gradients.clone(),
-    };
+    let taken = Taken::of(support);
+    let truths = source.truths(support, format);
     let mut unit = Unit {
         subject,
         support,
         taken: &taken,
+        truths: &*truths,
         format,
         machine: machine(support, format),
         require: options.require,
-        tier: options.tier,
         cells: Cells::new(&support.loss, format),
         failing: None,
         explained: 0,
@@ -98,7 +93,7 @@ pub(super) fn run(
     for &regime in regimes {
         let mut batch = Vec::new();
         let mut elements = 0;
-        for case in generate(entry, format, regime, &taken, options.seed, options.cases, options.long) {
+        for case in source.cases(support, format, regime) {
             index += 1;
             if options.shard.is_some_and(|shard| index % shard.of != shard.number % shard.of) {
                 continue;
@@ -121,6 +116,12 @@ pub(super) fn run(
     report.summary.cases += unit.asked;
     report.failures.extend(failure);
     report.unsupported.extend(unit.unsupported);
+    report.unsupported.extend(source.left_out(support, format).map(|(cases, reason)| Unsupported {
+        loss: support.loss.clone(),
+        format,
+        cases,
+        reason,
+    }));
     let (cells, could_not_fail) = unit.cells.finish();
     report.cells.extend(cells);
     report.could_not_fail.extend(could_not_fail);
@@ -134,8 +135,8 @@ struct Found {
     demanded: Option<Level>,
     answer: Answer,
     verified: Verified,
-    /// The truth with upstream ones, where it was proved.
-    ones: Option<Verified>,
+    /// How a kernel that ignores the upstream fares, where it was asked.
+    ignoring: Option<Vec<Option<Fares>>>,
     /// Of each output; empty without outputs.
     verdicts: Vec<OutputVerdict>,
 }
@@ -143,19 +144,22 @@ struct Found {
 impl Unit<'_> {
     /// Asks and proves a batch side by side, then judges it in order.
     fn batch(&mut self, cases: Vec<Case>, regime: Regime, progress: &dyn Progress) -> Result<(), CheckError> {
-        let (subject, machine, require, tier) = (&mut *self.subject, self.machine, self.require, self.tier);
+        let (subject, machine, require) = (&mut *self.subject, self.machine, self.require);
+        let truths = self.truths;
         let (answers, verified) = std::thread::scope(|scope| {
             let answers = scope.spawn(|| subject.answer(&cases));
-            let verified: Vec<_> =
-                cases.par_iter().map(|case| oracle::verify_by(case, &machine, tier)).collect();
+            let verified: Vec<_> = cases.par_iter().map(|case| truths.verify(case, &machine)).collect();
             (answers.join(), verified)
         });
         let answers = answers.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        let verified: Result<Vec<Verified>, CaseError> = verified.into_iter().collect();
-        let verified = verified.map_err(|error| CheckError::Refused {
-            loss: self.support.loss.clone(),
-            format: self.format.name(),
-            error: Box::new(error),
+        let verified: Result<Vec<Verified>, NoTruth> = verified.into_iter().collect();
+        let verified = verified.map_err(|none| match none {
+            NoTruth::Refused(error) => CheckError::Refused {
+                loss: self.support.loss.clone(),
+                format: self.format.name(),
+                error: Box::new(error),
+            },
+            NoTruth::Unknown => CheckError::Nothing(none.to_string()),
         })?;
         let with_ones = cases.iter().enumerate().filter(|(_, case)| other_upstream(case));
         let with_ones: Vec<usize> = with_ones.map(|(at, _)| at).take(ALWAYS_WITH_ONES).collect();
@@ -170,8 +174,9 @@ impl Unit<'_> {
                     }
                     _ => Vec::new(),
                 };
-                let ones = with_ones.contains(&at).then(|| prove_with_ones(&case, tier)).flatten();
-                Found { case, regime, demanded, answer, verified, ones, verdicts }
+                let ignoring =
+                    with_ones.contains(&at).then(|| truths.ignoring_upstream(&case, &verified, &machine));
+                Found { case, regime, demanded, answer, verified, ignoring, verdicts }
             })
             .collect();
         progress.advance(found.len());
@@ -182,7 +187,7 @@ impl Unit<'_> {
     }
 
     fn gather(&mut self, found: Found) {
-        let Found { case, regime, demanded, answer, verified, mut ones, mut verdicts } = found;
+        let Found { case, regime, demanded, answer, verified, mut ignoring, mut verdicts } = found;
         match answer {
             Answer::Unsupported(reason) => {
                 let none = || Unsupported { loss: case.loss.clone(), format: self.format, cases: 0, reason };
@@ -229,10 +234,11 @@ impl Unit<'_> {
         }
         self.asked += 1;
         let Some(demanded) = demanded else { return };
-        if ones.is_none() && self.cells.may_ignore_upstream(regime) && other_upstream(&case) {
-            ones = prove_with_ones(&case, self.tier);
+        if ignoring.is_none() && self.cells.may_ignore_upstream(regime) && other_upstream(&case) {
+            ignoring = Some(self.truths.ignoring_upstream(&case, &verified, &self.machine));
         }
-        self.cells.add_trivial(&case, &verified, ones.as_ref(), regime, &self.machine, demanded);
+        let ignoring = ignoring.unwrap_or_default();
+        self.cells.add_trivial(&case, &verified, &ignoring, regime, &self.machine, demanded);
     }
 
     /// The convention that explains a failing answer.
@@ -249,7 +255,7 @@ impl Unit<'_> {
         }
         let among = (self.explained >= EXPLAINED_IN_FULL).then_some(&self.declarations[..]);
         self.explained += 1;
-        let declaration = convention(case, outputs, &self.machine, level, among, self.tier)?;
+        let declaration = convention(self.truths, case, outputs, &self.machine, level, among)?;
         if !self.declarations.contains(&declaration) {
             self.declarations.push(declaration.clone());
         }
@@ -299,11 +305,4 @@ pub(super) fn demanded(regime: Regime, require: Level) -> Option<Level> {
 /// Whether a case has gradients, and an upstream that is not all ones.
 fn other_upstream(case: &Case) -> bool {
     !case.gradients.is_empty() && case.upstream.floats().iter().any(|&x| x != 1.0)
-}
-
-/// The truth of a case for an upstream of ones.
-fn prove_with_ones(case: &Case, tier: Tier) -> Option<Verified> {
-    let upstream = Tensor::full(case.format, &case.upstream.shape, 1.0);
-    let outputs = oracle::prove_by(&Case { upstream, ..case.clone() }, tier).ok()?;
-    Some(Verified { outputs, tolerances: Vec::new() })
 }

@@ -5,13 +5,14 @@ use super::style::{Bar, Colours};
 use super::{FAILS, HOLDS, Stop, eval, names, print, stop};
 use crate::case::Case;
 use crate::check::{self, DEFAULT_CASES, DEFAULT_LONG, LONGEST, Options, Replayed, Shard};
+use crate::golden;
 use crate::judge::Level;
 use crate::kernel;
-use crate::oracle::Tier;
 use crate::report::Report;
 use crate::report::terminal::{Palette, Table, Tone, describe_case, exact, level_name, short};
 use crate::subject::protocol::{Request, request};
 use crate::subject::{Answer, InProcess, Limits, Process, Subject};
+use crate::truth::Tier;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,10 +20,10 @@ use std::time::Duration;
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// The command of an adapter, split into words as a shell does and run without one
-    #[arg(long, value_name = "CMD", conflicts_with_all = ["kernel", "golden"])]
+    #[arg(long, value_name = "CMD", conflicts_with = "kernel")]
     adapter: Option<String>,
-    /// A folder of golden files to check against
-    #[arg(long, value_name = "DIR")]
+    /// Take cases and truth from a folder of golden files, instead of making and proving them
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["cases", "long", "seed", "replay"])]
     golden: Option<PathBuf>,
     /// One built-in kernel, mutant or twin
     #[arg(long, value_name = "NAME")]
@@ -75,16 +76,10 @@ enum TierName {
 }
 
 pub(super) fn run(args: Args) -> Result<u8, Stop> {
-    if args.golden.is_some() {
-        return Err(stop("--golden is not there yet: this version has no golden files"));
-    }
     let options = options(&args)?;
     let targets = targets(&args.report)?;
     let replayed = args.replay.as_deref().map(read_replay).transpose()?;
-    if let Some(jobs) = args.jobs {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs.into()).build_global();
-        pool.map_err(|error| stop(format!("--jobs {jobs}: {error}")))?;
-    }
+    set_jobs(args.jobs)?;
     let mut subject = subject(&args)?;
     match replayed {
         Some(case) => replay(&mut *subject, &case, options.require, options.tier),
@@ -92,8 +87,19 @@ pub(super) fn run(args: Args) -> Result<u8, Stop> {
     }
 }
 
+/// Sets the number of threads, where one is asked for.
+pub(super) fn set_jobs(jobs: Option<u16>) -> Result<(), Stop> {
+    let Some(jobs) = jobs else { return Ok(()) };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(jobs.into()).build_global();
+    pool.map_err(|error| stop(format!("--jobs {jobs}: {error}")))
+}
+
 fn check(subject: &mut dyn Subject, options: &Options, args: &Args, targets: &[Target]) -> Result<u8, Stop> {
-    let mut report = check::run(subject, options, &Bar::new()).map_err(stop)?;
+    let bar = Bar::of("checking");
+    let mut report = match &args.golden {
+        Some(folder) => golden::run(subject, folder, options, &bar).map_err(stop)?,
+        None => check::run(subject, options, &bar).map_err(stop)?,
+    };
     add_replays(&mut report, args)?;
     publish(&report, targets)
 }
@@ -148,11 +154,8 @@ fn subject(args: &Args) -> Result<Box<dyn Subject>, Stop> {
         return Ok(Box::new(process));
     }
     if let Some(name) = &args.kernel {
-        let kernel = kernel::find(name).ok_or_else(|| {
-            let known = kernel::builtin().iter().map(|kernel| kernel.name());
-            names::unknown("kernel", name, known, "without --kernel the right built-in kernels are checked")
-        })?;
-        return Ok(Box::new(InProcess::new(kernel)));
+        let help = "without --kernel the right built-in kernels are checked";
+        return Ok(Box::new(InProcess::new(names::kernel(name, help)?)));
     }
     match kernel::builtin().first() {
         Some(kernel) => Ok(Box::new(InProcess::new(*kernel))),

@@ -50,7 +50,7 @@ pub(super) fn run(args: Args) -> Result<u8, Stop> {
     };
     if args.json {
         let answer = serve::answer(&case, Some(true)).map_err(stop)?;
-        print(&format!("{answer}\n"))?;
+        print(&format!("{}\n", serde_json::Value::Object(answer)))?;
         return Ok(HOLDS);
     }
     let truth = oracle::prove_with_bounds(&case).map_err(stop)?;

@@ -3,6 +3,7 @@
 
 mod check;
 mod eval;
+mod golden;
 mod list;
 mod names;
 mod report;
@@ -30,6 +31,7 @@ enum Command {
     Serve(serve::Args),
     List(list::Args),
     Show(show::Args),
+    Golden(golden::Args),
     Report(report::Args),
 }
 
@@ -76,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::List(args) => list::run(args),
         Command::Show(args) => show::run(args),
+        Command::Golden(args) => golden::run(args),
         Command::Report(args) => report::run(args),
     };
     ExitCode::from(match status {

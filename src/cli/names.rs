@@ -4,6 +4,7 @@ use super::{Stop, stop};
 use crate::case::regime::Regime;
 use crate::format::Format;
 use crate::judge::Level;
+use crate::kernel::{self, Kernel};
 use crate::loss::{self, LossEntry};
 
 /// The loss of that name.
@@ -25,6 +26,12 @@ pub(super) fn regime(name: &str) -> Result<Regime, Stop> {
     let known = Regime::ALL.iter().map(|regime| regime.name());
     let list = known.clone().collect::<Vec<_>>().join(", ");
     Regime::parse(name).ok_or_else(|| unknown("regime", name, known, &format!("there are {list}")))
+}
+
+/// The built-in kernel of that name; `help` says what there is without one.
+pub(super) fn kernel(name: &str, help: &str) -> Result<&'static dyn Kernel, Stop> {
+    let known = kernel::builtin().iter().map(|kernel| kernel.name());
+    kernel::find(name).ok_or_else(|| unknown("kernel", name, known, help))
 }
 
 /// The level of that name.

@@ -24,17 +24,21 @@ impl Palette for Colours {
 }
 
 /// A bar on a terminal, a line for each loss and format elsewhere; on standard error.
-pub(super) struct Bar(Option<ProgressBar>);
+pub(super) struct Bar {
+    bar: Option<ProgressBar>,
+    verb: &'static str,
+}
 
 impl Bar {
-    pub(super) fn new() -> Bar {
-        Bar(std::io::stderr().is_terminal().then(|| ProgressBar::new(0)))
+    /// `verb` says what is done, where there is a line for each loss and format.
+    pub(super) fn of(verb: &'static str) -> Bar {
+        Bar { bar: std::io::stderr().is_terminal().then(|| ProgressBar::new(0)), verb }
     }
 }
 
 impl Progress for Bar {
     fn begin(&self, cases: usize) {
-        if let Some(bar) = &self.0 {
+        if let Some(bar) = &self.bar {
             bar.set_length(cases as u64);
             if let Ok(style) = ProgressStyle::with_template("{msg:32} {wide_bar} {percent:>3} % {eta:>4}") {
                 bar.set_style(style);
@@ -44,25 +48,25 @@ impl Progress for Bar {
 
     fn unit(&self, loss: &str, format: Format) {
         let text = format!("{loss} {}", format.name());
-        match &self.0 {
+        match &self.bar {
             Some(bar) => bar.set_message(text),
             None => {
                 let _ = std::io::Write::write_all(
                     &mut std::io::stderr(),
-                    format!("checking {text}\n").as_bytes(),
+                    format!("{} {text}\n", self.verb).as_bytes(),
                 );
             }
         }
     }
 
     fn advance(&self, cases: usize) {
-        if let Some(bar) = &self.0 {
+        if let Some(bar) = &self.bar {
             bar.inc(cases as u64);
         }
     }
 
     fn end(&self) {
-        if let Some(bar) = &self.0 {
+        if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
     }

@@ -7,7 +7,7 @@ mod tests;
 mod vacuity;
 
 pub use convention::{Declaration, alternatives};
-pub use vacuity::{Trivial, Vacuity};
+pub use vacuity::{Fares, Trivial, Vacuity, fares};
 
 use crate::case::{Case, LOSS, Tensors};
 use crate::format::Format;

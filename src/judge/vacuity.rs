@@ -135,6 +135,16 @@ impl Vacuity {
         }
     }
 
+    /// The same for one trivial kernel whose answer is known by what [`fares`] says of it alone.
+    pub fn observe_known(&mut self, trivial: Trivial, fares: Fares, demanded: Level) {
+        for (seen, known) in self.seen.iter_mut().zip(Trivial::ALL) {
+            if known == trivial {
+                seen.convicted |= fares.level.is_some_and(|level| level > demanded || level == Level::Broken);
+                seen.counted |= fares.counts;
+            }
+        }
+    }
+
     /// Adds what was seen elsewhere: in another case of the cell, or in another regime of the same output.
     pub fn merge(&mut self, other: &Vacuity) {
         for (seen, other) in self.seen.iter_mut().zip(other.seen) {
@@ -148,6 +158,41 @@ impl Vacuity {
         let mut seen = self.seen.iter().zip(Trivial::ALL);
         seen.find(|(seen, _)| seen.counted && !seen.convicted).map(|(_, trivial)| trivial)
     }
+}
+
+/// What an answer to one output says, as far as vacuity depends on it.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fares {
+    /// The worst level of its elements, but for those of which nothing is demanded; none where no element has one.
+    pub level: Option<Level>,
+    /// Whether an element counts.
+    pub counts: bool,
+}
+
+/// How an answer to one output of a case fares.
+pub fn fares(
+    case: &Case,
+    verified: &Verified,
+    output: usize,
+    answer: &[f64],
+    machine: &Machine,
+) -> Option<Fares> {
+    let truth = verified.outputs.get(output)?;
+    let judge = Judge::of(case, machine, Level::Stable, &truth.name);
+    let tolerance = verified.tolerances.get(output);
+    let longest_sum = tolerance.map_or(1, |t| t.longest_sum);
+    let mut fares = Fares::default();
+    for (i, (y, &got)) in truth.elements.iter().zip(answer).enumerate() {
+        if overflows(tolerance, i) {
+            continue;
+        }
+        let (budget, backward) = bounds(tolerance, i);
+        if let Outcome::Judged { level, .. } = judge.element(y, got, budget, backward, longest_sum) {
+            fares.level = fares.level.max(Some(level));
+            fares.counts |= counts(y, got, case.format);
+        }
+    }
+    Some(fares)
 }
 
 /// Whether passing with this value at this truth would say something.

@@ -1,7 +1,7 @@
 //! Softmax cross-entropy against integer classes.
 
-use super::elementary::{exp, ln_1p};
 use super::reduce::{Reducer, Reducing};
+use super::softmax::Softmax;
 use super::storage::{Storage, narrow, widen};
 use super::wide::Wide;
 use super::{BUILTIN_FORMATS, Claim};
@@ -39,50 +39,6 @@ pub struct CrossEntropy<'a, S> {
     pub over_k_minus_1: bool,
     /// How terms become the loss.
     pub reducing: Reducing,
-}
-
-/// What a row's loss and gradient are made of: with m = max x at class `peak`, eᵢ = exp(xᵢ − m).
-struct Softmax {
-    maximum: Wide,
-    peak: usize,
-    /// Σ_{i≠peak} eᵢ.
-    tail: Wide,
-    /// Σ eᵢ.
-    sum: Wide,
-    /// ln Σ eᵢ, as ln(1 + Σ_{i≠peak} eᵢ): the tail of a dominant class is kept.
-    ln_sum: Wide,
-    /// Σ_{i≠t} eᵢ, added up as such: 1 − softmax_t would cancel.
-    others: Wide,
-}
-
-impl Softmax {
-    /// Fills `exps` with eᵢ. None where the row has a NaN or nothing but −∞, and so no softmax.
-    fn of<S: Storage>(row: &[S], target: usize, exps: &mut [Wide]) -> Option<Softmax> {
-        let mut peak = 0;
-        for (class, x) in row.iter().enumerate() {
-            if x.value().is_nan() {
-                return None;
-            }
-            if x.value() > row[peak].value() {
-                peak = class;
-            }
-        }
-        if row[peak].value() == f32::NEG_INFINITY {
-            return None;
-        }
-        let maximum = widen(row[peak]);
-        let mut rest = Wide::ZERO;
-        for (class, (x, e)) in row.iter().zip(exps.iter_mut()).enumerate() {
-            *e = exp(widen(*x) - maximum);
-            if class != peak && class != target {
-                rest += *e;
-            }
-        }
-        let (tail, others) =
-            if peak == target { (rest, rest) } else { (rest + exps[target], rest + Wide::ONE) };
-        let sum = Wide::ONE + tail;
-        Some(Softmax { maximum, peak, tail, sum, ln_sum: ln_1p(tail), others })
-    }
 }
 
 impl<S: Storage> CrossEntropy<'_, S> {
@@ -127,18 +83,16 @@ impl<S: Storage> CrossEntropy<'_, S> {
     ) {
         let constant = reducer.is_constant();
         let factor = reducer.factor(self.upstream, at);
-        let Some(softmax) = Softmax::of(row, target, exps) else {
+        let Some(softmax) = Softmax::of(row, Some(target), exps) else {
             reducer.push(at, Wide::NAN, loss);
             if let Some(out) = gradient {
                 out.fill(if constant { S::ZERO } else { narrow(Wide::NAN) });
             }
             return;
         };
-        // ln Σ exp(x) − x_c: both parts are at least 0.
-        let surprise = |class: usize| softmax.ln_sum + (softmax.maximum - widen(row[class]));
         if self.label_smoothing == 0.0 {
             let weight = self.weight(target);
-            reducer.push(at, weight * surprise(target), loss);
+            reducer.push(at, weight * softmax.surprise(row[target]), loss);
             if let Some(out) = gradient.filter(|_| !constant) {
                 let scale = factor * weight / softmax.sum;
                 for (out, &e) in out.iter_mut().zip(exps.iter()) {
@@ -149,28 +103,10 @@ impl<S: Storage> CrossEntropy<'_, S> {
             return;
         }
         let q = Smoothed::of(self, target);
-        let mut term = Wide::ZERO;
-        let mut q_tail = Wide::ZERO;
-        for class in 0..self.classes {
-            let part = q.at(self, class);
-            if class != softmax.peak {
-                q_tail += part;
-            }
-            if !part.is_zero() {
-                term += part * surprise(class);
-            }
-        }
-        reducer.push(at, term / q.divisor, loss);
+        let part = |class: usize| q.at(self, class);
+        reducer.push(at, softmax.soft_loss(row, part) / q.divisor, loss);
         if let Some(out) = gradient.filter(|_| !constant) {
-            let q_sum = q_tail + q.at(self, softmax.peak);
-            let scale = factor / (q.divisor * softmax.sum);
-            for (class, (out, &e)) in out.iter_mut().zip(exps.iter()).enumerate() {
-                *out = narrow(scale * (e * q_sum - q.at(self, class) * softmax.sum));
-            }
-            if softmax.tail.is_below(Wide::ONE) {
-                // (1 − tail/s)·Σq − q_peak with Σq − q_peak added up as such: a softmax near 1 takes nothing away.
-                out[softmax.peak] = narrow(scale * (q_tail * softmax.sum - softmax.tail * q_sum));
-            }
+            softmax.soft_gradient(exps, part, factor / q.divisor, out);
         }
     }
 }

@@ -59,11 +59,20 @@
 
 mod bce;
 mod builtin;
+mod cosine;
 mod cross_entropy;
+mod cross_entropy_soft;
 mod elementary;
+mod focal;
+mod gaussian;
+mod hinge;
+mod kl_div;
 mod mutants;
+mod nll_loss;
+mod probability;
 mod reduce;
 mod regression;
+mod softmax;
 mod storage;
 #[cfg(test)]
 mod testing;
@@ -72,8 +81,16 @@ mod wide;
 
 pub use bce::BceWithLogits;
 pub use builtin::Builtin;
+pub use cosine::CosineEmbedding;
 pub use cross_entropy::CrossEntropy;
+pub use cross_entropy_soft::CrossEntropySoft;
+pub use focal::FocalSigmoid;
+pub use gaussian::{GaussianGradients, GaussianNll};
+pub use hinge::Hinge;
+pub use kl_div::KlDiv;
 pub use mutants::{About, Mutant, Variant, mutants};
+pub use nll_loss::NllLoss;
+pub use probability::{Bce, Clamping};
 pub use reduce::Reducing;
 pub use regression::{Regression, Residual};
 pub use storage::Storage;
@@ -202,7 +219,21 @@ const BUILTIN_FORMATS: &[Format] = &[Format::F32, Format::F16, Format::Bf16];
 
 /// The claims of the kernel [`Builtin`].
 pub fn claims() -> impl Iterator<Item = &'static Claim> {
-    [regression::CLAIMS, cross_entropy::CLAIMS, bce::CLAIMS, triplet::CLAIMS].into_iter().flatten()
+    let all = [
+        regression::CLAIMS,
+        cross_entropy::CLAIMS,
+        cross_entropy_soft::CLAIMS,
+        nll_loss::CLAIMS,
+        bce::CLAIMS,
+        probability::CLAIMS,
+        focal::CLAIMS,
+        kl_div::CLAIMS,
+        triplet::CLAIMS,
+        cosine::CLAIMS,
+        hinge::CLAIMS,
+        gaussian::CLAIMS,
+    ];
+    all.into_iter().flatten()
 }
 
 /// All kernels that come with the program: `builtin` first, then each mutant (`CE-01`) with its twin (`CE-01-twin`).

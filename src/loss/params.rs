@@ -176,7 +176,8 @@ impl ParamKind {
                 _ => None,
             },
             ParamKind::Flag => matches!(value, ParamValue::Bool(_)).then(|| value.clone()),
-            ParamKind::Choice(names) => match value {
+            ParamKind::ChoiceOrNull(_) if *value == ParamValue::Null => Some(ParamValue::Null),
+            ParamKind::Choice(names) | ParamKind::ChoiceOrNull(names) => match value {
                 ParamValue::Text(text) if names.contains(&text.as_str()) => Some(value.clone()),
                 _ => None,
             },

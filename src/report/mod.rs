@@ -6,7 +6,6 @@ mod merge;
 mod number;
 pub mod terminal;
 
-#[cfg(feature = "oracle")]
 pub(crate) use merge::combine;
 pub use merge::{MergeError, merge};
 

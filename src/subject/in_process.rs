@@ -5,6 +5,7 @@ use crate::case::Case;
 use crate::judge::Fault;
 use crate::kernel::{Kernel, KernelError, Support};
 use rayon::prelude::*;
+use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
@@ -41,19 +42,23 @@ impl Subject for InProcess<'_> {
     }
 }
 
-fn run(kernel: &dyn Kernel, case: &Case) -> Answer {
+/// The kernel's answer; a panic is a crash.
+pub(super) fn run(kernel: &dyn Kernel, case: &Case) -> Answer {
     let crash = |reason| Answer::Failed { fault: Fault::Crash, reason };
     // A kernel is asked again after a panic, as a program would do that catches it; its state is its own matter.
     match quietly(|| catch_unwind(AssertUnwindSafe(|| kernel.run(case)))) {
         Ok(Ok(outputs)) => Answer::Outputs(outputs),
         Ok(Err(KernelError::Unsupported(why))) => Answer::Unsupported(why),
         Ok(Err(KernelError::Failed(why))) => crash(why),
-        Err(panic) => {
-            let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-            crash(format!("panicked: {}", text.unwrap_or_else(|| "without a message".to_owned())))
-        }
+        Err(panic) => crash(format!("panicked: {}", panic_text(&*panic))),
     }
+}
+
+/// What a panic said.
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "without a message".to_owned())
 }
 
 thread_local! {
@@ -61,7 +66,7 @@ thread_local! {
 }
 
 /// Runs `f` without the panic hook's message: a kernel's panic is a finding, reported with its case.
-pub(crate) fn quietly<T>(f: impl FnOnce() -> T) -> T {
+pub(super) fn quietly<T>(f: impl FnOnce() -> T) -> T {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let previous = std::panic::take_hook();

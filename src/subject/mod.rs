@@ -1,6 +1,7 @@
 //! Who is checked: a subject answers cases. Kernels of this process and child processes behind the adapter protocol are
 //! subjects alike, and the harness sees no difference.
 
+pub mod adapter;
 mod in_process;
 pub mod lines;
 mod process;
@@ -8,8 +9,6 @@ pub mod protocol;
 mod session;
 
 pub use in_process::InProcess;
-#[cfg(feature = "cli")]
-pub(crate) use in_process::quietly;
 pub use process::{Limits, NOT_ASKED, Process};
 
 use crate::case::Tensors;

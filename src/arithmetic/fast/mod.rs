@@ -121,9 +121,10 @@ impl<'a> Evaluation<'a> {
         match &node.op {
             Op::Input(slot) => Rc::new(Array::Exact(self.program.values(self.case, *slot))),
             Op::Constant(x) => Rc::new(Array::Repeated(exact(x.get()), length)),
+            Op::LnTwoPi => Rc::new(Array::Repeated(f::ln_two_pi(), length)),
 
             // Views.
-            Op::Reshape | Op::StopGradient => arg(0),
+            Op::Reshape | Op::StopGradient | Op::GradientTo => arg(0),
             Op::Broadcast => {
                 let from = &self.program.graph.nodes()[node.args[0]].shape;
                 broadcast(&arg(0), from, &node.shape)
@@ -210,6 +211,8 @@ impl<'a> Evaluation<'a> {
             Op::Tanh => unary(f::tanh),
             Op::LogCosh => unary(f::log_cosh),
             Op::Expm1Minus => unary(f::expm1_minus),
+            Op::Huber(delta) => Rc::new(arg(0).map(|x| f::huber(x, delta.get()))),
+            Op::SmoothL1(beta) => Rc::new(arg(0).map(|x| f::smooth_l1(x, beta.get()))),
             Op::Xlogy => binary(f::xlogy),
             Op::Softplus | Op::Sigmoid | Op::LogSigmoid => {
                 let z = arg(0);

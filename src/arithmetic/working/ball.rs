@@ -4,7 +4,7 @@
 //! are tolerances. Propagation uses a function's values at the ball's ends, in a form without cancellation, so that it
 //! also works where the radius is far below an f64 ulp of the value.
 
-use super::model::{Model, two_sum_error, ulps};
+use super::model::{ARGUMENT_IN_U, Model, two_sum_error, ulps};
 
 /// A midpoint and a radius. An infinite or undefined midpoint has radius 0: the truth says what it is.
 #[derive(Copy, Clone, Debug, PartialEq)]
@@ -228,15 +228,15 @@ impl Model {
         self.k_ulp(m, if x.m == 0.0 { x.r.sqrt() } else { rho }, ulps::SQRT)
     }
 
-    /// e^x: its ulps, and u·|x| from an argument that is rounded once more (rule 4).
+    /// e^x: its ulps, and 2u·|x| from its argument (rule 4): exp2(x·log₂ e) rounds the constant and the product.
     pub fn exp(&self, x: Ball) -> Ball {
         if x.m == f64::NEG_INFINITY || x.is_zero() {
             return Ball::exact(if x.m == 0.0 { 1.0 } else { 0.0 });
         }
         let m = core_math::exp(x.m);
-        let rho = if m == 0.0 { core_math::exp(x.m + x.r) } else { times(m, growth(x.r)) };
-        let argument = times(self.u * x.m.abs(), m + rho);
-        self.k_ulp(m, rho + argument, ulps::EXP)
+        let r = x.r + self.argument_error(x);
+        let rho = if m == 0.0 { core_math::exp(x.m + r) } else { times(m, growth(r)) };
+        self.k_ulp(m, rho, ulps::EXP)
     }
 
     /// e^x − 1.
@@ -245,9 +245,13 @@ impl Model {
             return x;
         }
         let (m, e) = (core_math::expm1(x.m), core_math::exp(x.m));
-        let rho = times(e, growth(x.r));
-        let argument = times(self.u * x.m.abs(), e + rho);
-        self.k_ulp(m, rho + argument, ulps::EXPM1)
+        let rho = times(e, growth(x.r + self.argument_error(x)));
+        self.k_ulp(m, rho, ulps::EXPM1)
+    }
+
+    /// What an exponential's argument loses (rule 4). In 16 bits that is no small number.
+    fn argument_error(&self, x: Ball) -> f64 {
+        ARGUMENT_IN_U * self.u * x.magnitude()
     }
 
     /// ln x; −∞ at 0.
@@ -409,7 +413,7 @@ impl Model {
     }
 
     /// A result rounded at the midpoint, moved by what its arguments' radii do; its relative rounding error goes along.
-    fn with_spread(&self, rounded: Ball, spread: f64) -> Ball {
+    pub fn with_spread(&self, rounded: Ball, spread: f64) -> Ball {
         if spread == 0.0 {
             return rounded;
         }

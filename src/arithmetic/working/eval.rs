@@ -1,9 +1,11 @@
 //! The interpreter: every node of a graph as an array of balls, one loop a node.
 
 use super::ball::Ball;
+use super::cosine::Cosine;
 use super::model::Model;
 use super::norm::{Norm, normalized};
-use super::range::{Left, left};
+use super::orders::{Products, addends, bracketed, divided_early, products};
+use super::range::{LEFT, Left, MET, left, open_choices};
 use super::softmax::Row;
 use super::sum::Accumulator;
 use super::ties::Ties;
@@ -28,6 +30,7 @@ pub(super) enum Upstream {
 pub(super) struct Run {
     values: Vec<Rc<[Ball]>>,
     left: Vec<Left>,
+    products: Vec<Products>,
 }
 
 impl Run {
@@ -40,7 +43,11 @@ impl Run {
         for id in (0..nodes.len()).rev().filter(|&id| needed[id]).collect::<Vec<_>>() {
             mark(nodes, id, &mut needed);
         }
-        let mut run = Run { values: Vec::with_capacity(nodes.len()), left: vec![None; nodes.len()] };
+        let mut run = Run {
+            values: Vec::with_capacity(nodes.len()),
+            left: vec![None; nodes.len()],
+            products: vec![None; nodes.len()],
+        };
         let mut after_upstream = vec![false; nodes.len()];
         for (id, node) in nodes.iter().enumerate() {
             after_upstream[id] = match node.op {
@@ -51,6 +58,7 @@ impl Run {
                 _ if !needed[id] => Rc::from([]),
                 (Some(known), _) if !after_upstream[id] => {
                     run.left[id] = known.left[id].clone();
+                    run.products[id] = known.products[id].clone();
                     known.values[id].clone()
                 }
                 (_, Op::Input(slot)) => {
@@ -63,22 +71,55 @@ impl Run {
                         vec![Ball::ONE; values.len()].into()
                     }
                 }
-                (_, Op::Reshape | Op::StopGradient) => {
+                (_, Op::Reshape | Op::StopGradient | Op::GradientTo) => {
                     run.left[id] = run.left[node.args[0]].clone();
+                    run.products[id] = run.products[node.args[0]].clone();
                     run.values[node.args[0]].clone()
                 }
                 _ => {
                     let args: Vec<&[Ball]> = node.args.iter().map(|&arg| &run.values[arg][..]).collect();
                     let shapes: Vec<&[usize]> = node.args.iter().map(|&arg| &nodes[arg].shape[..]).collect();
-                    let value = evaluate(model, node, &args, &shapes);
-                    let before: Vec<&Left> = node.args.iter().map(|&arg| &run.left[arg]).collect();
-                    run.left[id] = left(model, node, &args, &shapes, &value, &before);
+                    let mut value = evaluate(model, node, &args, &shapes);
+                    if model.rounds() {
+                        run.products[id] = run.in_any_order(nodes, id, model, &args, &shapes, &mut value);
+                        let before: Vec<&Left> = node.args.iter().map(|&arg| &run.left[arg]).collect();
+                        let products = &run.products[id];
+                        open_choices(node, &before, &mut value);
+                        run.left[id] = left(model, node, &args, &shapes, &value, products, &before);
+                    }
                     value.into()
                 }
             };
             run.values.push(value);
         }
         run
+    }
+
+    /// Widens a node by what other orders of its factors and terms lose; returns its factors.
+    fn in_any_order(
+        &self,
+        nodes: &[Node],
+        id: NodeId,
+        model: &Model,
+        args: &[&[Ball]],
+        shapes: &[&[usize]],
+        value: &mut [Ball],
+    ) -> Products {
+        let node = &nodes[id];
+        let before: Vec<&Products> = node.args.iter().map(|&arg| &self.products[arg]).collect();
+        let products = products(model, node, args, shapes, &before, value);
+        if node.op == Op::Div {
+            let sum = &nodes[node.args[0]];
+            let terms: Vec<&[Ball]> = sum.args.iter().map(|&arg| &self.values[arg][..]).collect();
+            let shapes: Vec<&[usize]> = sum.args.iter().map(|&arg| &nodes[arg].shape[..]).collect();
+            divided_early(model, sum, &terms, &shapes, args[1], value);
+        }
+        if let Some(leaves) = addends(nodes, id) {
+            let leaves: Vec<_> =
+                leaves.iter().map(|&(leaf, negative)| (&self.values[leaf][..], negative)).collect();
+            bracketed(model, &leaves, value);
+        }
+        products
     }
 
     /// A node's balls.
@@ -88,7 +129,12 @@ impl Run {
 
     /// Whether an element of a node, or one behind it, has left the compute format's range (rule 11).
     pub fn has_left(&self, id: NodeId, element: usize) -> bool {
-        self.left[id].as_ref().is_some_and(|left| left[element])
+        self.left[id].as_ref().is_some_and(|left| left[element] & LEFT != 0)
+    }
+
+    /// Whether infinities of opposite signs meet on the way to an element of a node.
+    pub fn has_met(&self, id: NodeId, element: usize) -> bool {
+        self.left[id].as_ref().is_some_and(|left| left[element] & MET != 0)
     }
 }
 
@@ -98,6 +144,17 @@ fn mark(nodes: &[Node], id: NodeId, needed: &mut [bool]) {
         if !std::mem::replace(&mut needed[arg], true) {
             open.extend_from_slice(&nodes[arg].args);
         }
+    }
+}
+
+/// Of a node that is a sum: how many terms each element has, and Σ|xᵢ| of each.
+pub(super) fn sum_terms(node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) -> Option<(usize, Vec<f64>)> {
+    let size = |i: usize| args.iter().map(|arg| arg[i].m.abs()).product::<f64>();
+    match node.op {
+        Op::Sum { axis } | Op::Dot { axis } => {
+            Some((shapes[0][axis], along(shapes[0], axis, |line| line.map(size).sum())))
+        }
+        _ => None,
     }
 }
 
@@ -123,7 +180,8 @@ fn map3(args: &[&[Ball]], f: impl Fn(Ball, Ball, Ball) -> Ball) -> Vec<Ball> {
 fn evaluate(model: &Model, node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) -> Vec<Ball> {
     let x = args.first().copied().unwrap_or(&[]);
     match &node.op {
-        Op::Input(_) | Op::Reshape | Op::StopGradient => x.to_vec(),
+        Op::Input(_) | Op::Reshape | Op::StopGradient | Op::GradientTo => x.to_vec(),
+        Op::LnTwoPi => vec![model.ln_two_pi(); node.len()],
         Op::Constant(c) => vec![model.constant(c.get()); node.len()],
 
         Op::Add => map2(args, |a, b| model.add(a, b)),
@@ -150,7 +208,13 @@ fn evaluate(model: &Model, node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) -
         Op::LogSigmoid => map1(x, |x| model.log_sigmoid(x)),
         Op::LogCosh => map1(x, |x| model.log_cosh(x)),
         Op::Expm1Minus => map1(x, |x| model.expm1_minus(x)),
+        Op::Huber(delta) => map1(x, |x| model.huber(x, delta.get())),
+        Op::SmoothL1(beta) => map1(x, |x| model.smooth_l1(x, beta.get())),
         Op::Xlogy => map2(args, |x, y| model.xlogy(x, y)),
+        Op::KlDiv => map2(args, |t, x| model.kl_div(t, x)),
+        Op::KlDivSlope => map2(args, |t, x| model.kl_div_slope(t, x)),
+        Op::KlDivLog => map2(args, |t, x| model.kl_div_log(t, x)),
+        Op::KlDivLogSlope => map2(args, |t, x| model.kl_div_log_slope(t, x)),
         Op::BceWithLogits => map2(args, |z, y| model.bce_with_logits(z, y)),
         Op::SigmoidMinus => map2(args, |z, y| model.sigmoid_minus(z, y)),
         Op::BceWithLogitsWeighted => map3(args, |z, y, w| model.bce_with_logits_weighted(z, y, w)),
@@ -158,6 +222,11 @@ fn evaluate(model: &Model, node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) -
         Op::SoftplusGap => {
             map2(args, |z, w| model.sub(model.mul(w, model.softplus(z.neg())), model.softplus(z)))
         }
+        Op::Bce(clamp) => map2(args, |p, y| model.bce(p, y, *clamp)),
+        Op::BceGradient(clamp) => map2(args, |p, y| model.bce_gradient(p, y, *clamp)),
+        Op::Focal(form) => map2(args, |z, y| model.focal(z, y, *form)),
+        Op::FocalGradient(form) => map2(args, |z, y| model.focal_gradient(z, y, *form)),
+        Op::BceTargetGradient(clamp) => map1(x, |p| model.bce_target_gradient(p, *clamp)),
 
         Op::Select(mask) => {
             let chosen = mask.iter().zip(x.iter().zip(args[1]));
@@ -206,7 +275,7 @@ fn on_rows(model: &Model, node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) ->
     let mut row = Row::default();
     for (n, line) in x.chunks_exact(width).enumerate() {
         let second = || &args[1][n * width..(n + 1) * width];
-        if !matches!(node.op, Op::Norm { .. } | Op::NormGradient { .. } | Op::Normalize) {
+        if uses_exponentials(&node.op) {
             row.look(model, line);
         }
         match &node.op {
@@ -234,10 +303,28 @@ fn on_rows(model: &Model, node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) ->
                 let norm = Norm::of(model, line, crate::graph::Power::Finite(2.0), 0.0).value;
                 result.extend(line.iter().map(|&x| normalized(model, x, norm)));
             }
+            Op::Cosine { epsilon } => result.push(Cosine::of(model, line, second(), epsilon.get()).value),
+            Op::CosineGradient { epsilon } => {
+                let cosine = Cosine::of(model, line, second(), epsilon.get());
+                let pairs = line.iter().zip(second());
+                result.extend(pairs.map(|(&x, &y)| cosine.gradient(model, x, y)));
+            }
             op => unreachable!("{} is no operation on rows", op.name()),
         }
     }
     result
+}
+
+/// Whether the operation needs its rows' exponentials.
+fn uses_exponentials(op: &Op) -> bool {
+    !matches!(
+        op,
+        Op::Norm { .. }
+            | Op::NormGradient { .. }
+            | Op::Normalize
+            | Op::Cosine { .. }
+            | Op::CosineGradient { .. }
+    )
 }
 
 /// One value for each line along an axis, from the flat indices of its elements.

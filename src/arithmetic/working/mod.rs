@@ -5,9 +5,15 @@
 //! (rule 8); and perturbed inputs under operations that do not round, for the level `backward`.
 
 mod ball;
+mod binary;
+mod cosine;
+mod divergence;
 mod eval;
+mod focal;
+mod huber;
 mod model;
 mod norm;
+mod orders;
 mod range;
 mod softmax;
 mod sum;
@@ -25,12 +31,15 @@ use ball::{Ball, times};
 use eval::{Run, Upstream};
 use model::Model;
 
+/// How many roundings of a radius below the normal f64 numbers are made good.
+const RADIUS_ROUNDINGS: f64 = 2.0;
+
 /// The tolerance of each output, whose truths are given in the same order.
 ///
 /// A budget is an absolute error. It is infinite where the model has no bound, or where the graph in f64 has no value
 /// although its operations leave the range; 0 where the value is an exact infinity. An element overflows on the way
-/// where an element of a node that it depends on leaves the compute format's range while its own truth does not
-/// (rule 11).
+/// where an element of a node that it depends on leaves the compute format's range while its own truth does not, or
+/// where two such meet with opposite signs (rule 11).
 ///
 /// Total. Deterministic on every platform: midpoints come from f64 arithmetic and CORE-MATH.
 pub fn tolerances(
@@ -49,12 +58,14 @@ pub fn tolerances(
         let behind = ancestors(program, *node);
         let balls = own.balls(*node);
         // Kernels that multiply by the upstream last compute what the run with upstream 1 does (rule 8).
-        let with_ones = |i| ones.as_ref().is_some_and(|ones| ones.has_left(*node, i));
-        let left = |i| own.has_left(*node, i) || with_ones(i);
+        let runs = || std::iter::once(&own).chain(&ones);
+        let left = |i| runs().any(|run| run.has_left(*node, i));
+        let met = |i| runs().any(|run| run.has_met(*node, i));
         let budget = balls.iter().enumerate().map(|(i, &y)| unbounded(y, left(i)).unwrap_or(y.r));
         let mut budget: Vec<f64> = budget.collect();
         let inside = truth.elements.iter().map(|y| is_inside(y, machine.compute)).enumerate();
-        let overflows_on_the_way = inside.map(|(i, inside)| inside && left(i)).collect();
+        // An answer of infinity is right where the truth is beyond the range; ∞ − ∞ is not, and no better.
+        let overflows_on_the_way = inside.map(|(i, inside)| if inside { left(i) } else { met(i) }).collect();
         if name != LOSS {
             let shape = &program.graph.nodes()[*node].shape;
             scaled_by_upstream(
@@ -66,6 +77,11 @@ pub fn tolerances(
             for (budget, y) in budget.iter_mut().zip(balls) {
                 *budget += times(model.u, finite(y.m.abs())) + model.theta;
             }
+        }
+        if machine.compute == Format::F64 {
+            // Radii are f64 themselves: below the normal numbers they are rounded to a multiple of θ, several times.
+            let small = |budget: &&mut f64| **budget > 0.0 && **budget < machine.compute.min_normal();
+            budget.iter_mut().filter(small).for_each(|budget| *budget += RADIUS_ROUNDINGS * model.theta);
         }
         for (budget, y) in budget.iter_mut().zip(balls) {
             *budget += conversion(case.format, machine, finite(y.m.abs()) + *budget);
@@ -163,7 +179,9 @@ fn longest_sum(program: &Program, behind: &[NodeId]) -> usize {
             | Op::SoftCrossEntropyGradient
             | Op::Norm { .. }
             | Op::NormGradient { .. }
-            | Op::Normalize => row,
+            | Op::Normalize
+            | Op::Cosine { .. }
+            | Op::CosineGradient { .. } => row,
             _ => None,
         }
     };

@@ -28,6 +28,8 @@ pub(super) mod ulps {
 
 /// Rule 6: the relative error of one exponential in units of u: 3 ulp are at most 6u.
 pub(super) const EXP_IN_U: f64 = 2.0 * ulps::EXP;
+/// Rule 4: the relative error of an exponential's argument in units of u.
+pub(super) const ARGUMENT_IN_U: f64 = 2.0;
 /// Rule 6: the quotient e/s of a softmax, in units of u: 2.5 ulp.
 pub(super) const DIVIDE_IN_U: f64 = 2.0 * ulps::DIVIDE;
 /// Rule 3: terms in one block of a blocked sum.
@@ -72,6 +74,11 @@ impl Model {
         Model { u: 0.0, theta: 0.0, input_error: rounding.u, rounds: false, flushes: false, ..rounding }
     }
 
+    /// Whether operations round.
+    pub fn rounds(&self) -> bool {
+        self.rounds
+    }
+
     /// Whether a finite number is one of the machine's: held by the compute format, and not flushed.
     pub fn holds(&self, x: f64) -> bool {
         let held = match self.compute {
@@ -85,6 +92,13 @@ impl Model {
     /// A constant or a parameter (rule 1).
     pub fn constant(&self, c: f64) -> Ball {
         if self.holds(c) { Ball::exact(c) } else { Ball::new(c, self.u * c.abs() + self.theta) }
+    }
+
+    /// ln 2π, rounded whatever the format holds.
+    pub fn ln_two_pi(&self) -> Ball {
+        /// To 53 bits.
+        const LN_TWO_PI: f64 = 1.837_877_066_409_345_5;
+        Ball::new(LN_TWO_PI, self.u * LN_TWO_PI)
     }
 
     /// An element of a float input. Infinite ones are exact.

@@ -1,7 +1,7 @@
 //! Norms of rows, computed scaled, and their derivatives (rule 6).
 
 use super::ball::{Ball, times};
-use super::model::{Model, ulps};
+use super::model::{DIVIDE_IN_U, Model, ulps};
 use super::sum::Accumulator;
 use super::ties::Ties;
 use crate::graph::Power;
@@ -14,6 +14,8 @@ pub(super) struct Norm {
     ties: Ties,
     power: Power,
     epsilon: f64,
+    /// Whether the power sum is beyond the machine's range.
+    overflows: bool,
 }
 
 impl Norm {
@@ -24,7 +26,8 @@ impl Norm {
             Power::Infinity => largest,
             Power::Finite(p) => finite_norm(model, row, p, epsilon, largest.m),
         };
-        Norm { value, ties: Ties::of(row.iter().map(|x| x.abs())), power, epsilon }
+        let overflows = model.rounds() && power_sum(row, power) >= model.compute.overflow_threshold();
+        Norm { value, ties: Ties::of(row.iter().map(|x| x.abs())), power, epsilon, overflows }
     }
 
     /// ∂norm/∂xᵢ, by the true branch at the midpoint; exactly at a kink the set's end of largest magnitude.
@@ -43,7 +46,9 @@ impl Norm {
                 let ratio = unit(model, x, self.value);
                 let magnitude = if p == 2.0 { ratio.abs() } else { model.pow(ratio.abs(), p - 1.0) };
                 let signed = if x.m < 0.0 { magnitude.neg() } else { magnitude };
-                within_unit(Ball::new(signed.m.clamp(-1.0, 1.0), signed.r))
+                let unit = within_unit(Ball::new(signed.m.clamp(-1.0, 1.0), signed.r));
+                // A norm that overflows where it is computed as it stands leaves 0 of its derivative.
+                if self.overflows { Ball::new(unit.m, unit.r.max(unit.m.abs())) } else { unit }
             }
         }
     }
@@ -78,28 +83,60 @@ fn finite_norm(model: &Model, row: &[Ball], p: f64, epsilon: f64, largest: f64) 
     if largest == 0.0 && epsilon == 0.0 {
         return Ball::new(0.0, rho);
     }
-    if live == 1 && epsilon == 0.0 {
-        // One coordinate: the root of its own power.
-        return Ball::new(largest, rho);
+    if live == 1 && epsilon == 0.0 && p == 2.0 && radii == 0.0 {
+        let square = model.mul(Ball::exact(largest), Ball::exact(largest));
+        if square.is_exact() {
+            // The root of a square that the machine has.
+            return Ball::exact(largest);
+        }
     }
     let scale = if largest == 0.0 { 1.0 } else { largest };
     let m = scaled_root(row.iter().map(|x| x.m.abs()), scale, p, epsilon);
-    // Relative: the powers and their sum, which the root divides by p; then the root's own error.
+    // Relative: the powers and their sum, which the root divides by p; then the root's own error. Scaled by the largest
+    // coordinate, each quotient and the last product round besides.
     let (power, root) = if p == 2.0 { (model.u, ulps::SQRT) } else { (2.0 * ulps::POW * model.u, ulps::POW) };
     let added = usize::from(epsilon > 0.0);
     let sum = model.gamma(model.height(row.len() + added).min((live + added).max(1) - 1));
     let relative = (power + sum + model.u * f64::from(u8::from(added == 1))) / p;
+    // Degrees that the machine does not hold: x^p has the relative error u·p·|ln x|, S^(1/p) u·|ln S|/p = u·|ln m|.
+    let logarithm = |x: f64| if x == 0.0 { 0.0 } else { core_math::log(x).abs() };
+    let steepest = || row.iter().map(|x| logarithm(x.m)).fold(0.0, f64::max);
+    let degree = if model.holds(p) { 0.0 } else { steepest() };
+    let power_of_two = p.to_bits() << 12 == 0;
+    let inverse = if power_of_two { 0.0 } else { logarithm(m) };
+    let scaling = if live + added > 1 { (DIVIDE_IN_U + 1.0) * model.u } else { 0.0 };
+    let relative = relative + model.u * (degree + inverse) + scaling;
+    let rho = rho + lost(model, row, p, epsilon, m);
     model.k_ulp(m, rho + relative * (m + rho), root)
+}
+
+/// What the norm m loses where it is computed as it stands, without scaling: θ for each power that is below the normal
+/// numbers, and the ulps of those that are no squares, which are no longer relative there; and what the machine's ε lacks.
+fn lost(model: &Model, row: &[Ball], p: f64, epsilon: f64, m: f64) -> f64 {
+    let small = |x: &&Ball| !x.is_zero() && power(x.m.abs(), p) < 2.0 * model.compute.min_normal();
+    let each = model.theta + if p == 2.0 { 0.0 } else { ulps::POW * model.ulp(0.0) };
+    let lost = row.iter().filter(small).count() as f64 * each + model.constant(epsilon).r;
+    if lost == 0.0 {
+        return 0.0;
+    }
+    // |(S ± b)^(1/p) − S^(1/p)| is at most b^(1/p); and for b ≤ S/2 at most 2b·S^(1/p)/(p·S), by the slope at S/2.
+    let sum = power(m, p);
+    let by_slope = if lost <= 0.5 * sum { 2.0 * lost / sum * m / p } else { f64::INFINITY };
+    root(lost, p).min(by_slope)
+}
+
+fn power(x: f64, p: f64) -> f64 {
+    match p {
+        1.0 => x,
+        2.0 => x * x,
+        _ if x == 0.0 => 0.0,
+        _ => core_math::pow(x, p),
+    }
 }
 
 /// scale·(Σ(xᵢ/scale)^p + ε/scale^p)^(1/p) for xᵢ ≥ 0.
 fn scaled_root(row: impl Iterator<Item = f64>, scale: f64, p: f64, epsilon: f64) -> f64 {
-    let power = |t: f64| match p {
-        1.0 => t,
-        2.0 => t * t,
-        _ if t == 0.0 => 0.0,
-        _ => core_math::pow(t, p),
-    };
+    let power = |t: f64| power(t, p);
     if !scale.is_finite() {
         return scale;
     }

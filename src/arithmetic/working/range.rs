@@ -5,43 +5,62 @@ use super::ball::Ball;
 use super::eval::along;
 use super::model::Model;
 use super::norm::power_sum;
+use super::orders::Products;
 use super::views::{around, broadcast, concatenate, slice};
 use crate::format::Format;
 use crate::graph::{Node, Op, Power};
 use std::rc::Rc;
 
-/// Of each element of a node, whether it, or one behind it, has left the range; nothing where none has.
-pub(super) type Left = Option<Rc<[bool]>>;
+/// An element, or one behind it, has left the range.
+pub(super) const LEFT: u8 = 1;
+/// Two that have left it on opposite sides meet in a sum, on the way to this element: kernels have NaN there.
+pub(super) const MET: u8 = 2;
 
-/// What has left the range in a node, given what has in its arguments.
+/// Of each element of a node what has happened on the way to it; nothing where nothing has.
+pub(super) type Left = Option<Rc<[u8]>>;
+
+/// What has left the range in a node, given what has in its arguments. Of a product some order of the factors counts.
 pub(super) fn left(
     model: &Model,
     node: &Node,
     args: &[&[Ball]],
     shapes: &[&[usize]],
     value: &[Ball],
+    products: &Products,
     before: &[&Left],
 ) -> Left {
-    let mut left = vec![false; value.len()];
-    inherit(node, shapes, before, &mut left);
-    leave(model, node, args, shapes, value, &mut left);
-    left.contains(&true).then(|| left.into())
+    let mut left = vec![0; value.len()];
+    if before.iter().any(|before| before.is_some()) {
+        inherit(node, shapes, before, &mut left);
+        meet(node, args, shapes, before, &mut left);
+    }
+    let mut leaving = vec![false; value.len()];
+    leave(model, node, args, shapes, value, &mut leaving);
+    if let (Op::Mul | Op::Div, Some(products)) = (&node.op, products) {
+        let threshold = model.compute.overflow_threshold();
+        leaving
+            .iter_mut()
+            .zip(products.iter())
+            .for_each(|(left, product)| *left |= product.reaches(threshold));
+    }
+    left.iter_mut().zip(leaving).for_each(|(left, leaves)| *left |= if leaves { LEFT } else { 0 });
+    left.iter().any(|&left| left != 0).then(|| left.into())
 }
 
-/// Marks the elements that depend on one that has left.
-fn inherit(node: &Node, shapes: &[&[usize]], before: &[&Left], left: &mut [bool]) {
+/// Marks the elements that depend on a marked one.
+fn inherit(node: &Node, shapes: &[&[usize]], before: &[&Left], left: &mut [u8]) {
     for (at, before) in before.iter().enumerate() {
         let Some(before) = before else { continue };
         let shape = shapes[at];
-        let marks: Vec<bool> = match &node.op {
+        let marks: Vec<u8> = match &node.op {
             Op::Select(mask) => {
-                before.iter().zip(mask.iter()).map(|(&left, &keep)| left && keep == (at == 0)).collect()
+                let chosen = before.iter().zip(mask.iter());
+                chosen.map(|(&left, &keep)| if keep == (at == 0) { left } else { 0 }).collect()
             }
             Op::Broadcast => broadcast(before, shape, &node.shape),
             Op::Slice { axis, start } => slice(before, shape, *axis, *start, node.shape[*axis]),
             Op::Concatenate { axis } => {
-                let none: Vec<Vec<bool>> =
-                    shapes.iter().map(|shape| vec![false; shape.iter().product()]).collect();
+                let none: Vec<Vec<u8>> = shapes.iter().map(|shape| vec![0; shape.iter().product()]).collect();
                 let parts = none.iter().enumerate().map(|(part, none)| {
                     let marks = if part == at { &before[..] } else { &none[..] };
                     (marks, shapes[part])
@@ -54,22 +73,47 @@ fn inherit(node: &Node, shapes: &[&[usize]], before: &[&Left], left: &mut [bool]
                 continue;
             }
             Op::Sum { axis } | Op::Dot { axis } | Op::MaxAxis { axis } => {
-                along(shape, *axis, |mut line| line.any(|i| before[i]))
+                along(shape, *axis, |line| line.fold(0, |all, i| all | before[i]))
             }
             Op::MaxShare { axis } => {
                 let (_, n, inner) = around(shape, *axis);
-                let lines = along(shape, *axis, |mut line| line.any(|i| before[i]));
+                let lines = along(shape, *axis, |line| line.fold(0, |all, i| all | before[i]));
                 (0..left.len()).map(|i| lines[i / (n * inner) * inner + i % inner]).collect()
             }
             op if on_rows(op) => {
                 let width = shape.last().copied().unwrap_or(1).max(1);
                 let each = if left.len() == before.len() { width } else { 1 };
-                let rows = before.chunks(width).map(|row| row.contains(&true));
+                let rows = before.chunks(width).map(|row| row.iter().fold(0, |all, mark| all | mark));
                 rows.flat_map(|mark| std::iter::repeat_n(mark, each)).collect()
             }
             _ => before.to_vec(),
         };
         left.iter_mut().zip(marks).for_each(|(left, mark)| *left |= mark);
+    }
+}
+
+/// Marks sums in which terms that have left the range on opposite sides meet.
+fn meet(node: &Node, args: &[&[Ball]], shapes: &[&[usize]], before: &[&Left], left: &mut [u8]) {
+    /// On which sides a term has left.
+    fn side(before: &Left, i: usize, x: f64) -> u8 {
+        let has_left = before.as_ref().is_some_and(|before| before[i] & LEFT != 0);
+        if has_left { if x < 0.0 { 1 } else { 2 } } else { 0 }
+    }
+    let (x, both) = (args.first().copied().unwrap_or(&[]), 3);
+    match &node.op {
+        Op::Add | Op::Sub => {
+            let sign = if node.op == Op::Sub { -1.0 } else { 1.0 };
+            for (i, left) in left.iter_mut().enumerate() {
+                let sides = side(before[0], i, x[i].m) | side(before[1], i, sign * args[1][i].m);
+                *left |= if sides == both { MET } else { 0 };
+            }
+        }
+        Op::Sum { axis } => {
+            let lines =
+                along(shapes[0], *axis, |line| line.fold(0, |all, i| all | side(before[0], i, x[i].m)));
+            left.iter_mut().zip(lines).for_each(|(left, sides)| *left |= if sides == both { MET } else { 0 });
+        }
+        _ => {}
     }
 }
 
@@ -87,13 +131,26 @@ fn on_rows(op: &Op) -> bool {
             | Op::Norm { .. }
             | Op::NormGradient { .. }
             | Op::Normalize
+            | Op::Cosine { .. }
+            | Op::CosineGradient { .. }
     )
+}
+
+/// Opens the choice between two that have both left the range: a kernel compares infinities.
+pub(super) fn open_choices(node: &Node, before: &[&Left], value: &mut [Ball]) {
+    if let (Op::TieShare, [Some(a), Some(b)]) = (&node.op, before) {
+        for (i, share) in value.iter_mut().enumerate() {
+            if a[i] & b[i] & LEFT != 0 {
+                *share = Ball::new(share.m, 1.0);
+            }
+        }
+    }
 }
 
 /// Marks the elements that leave the range themselves, their arguments being inside. At a pole nothing leaves (a value
 /// there is infinite). Of composite operations only those steps count on the inside that most kernels compute as they
-/// stand: the power sum of a norm, the loss of a class before it is weighted, a weight times a softplus. A sum counts by
-/// Σ|xᵢ|, because some order of the terms has that partial sum or nearly.
+/// stand: the power sum of a norm, the square of smooth_l1, the loss of a class before it is weighted, a weight times a
+/// softplus. A sum counts by Σ|xᵢ|, because some order of the terms has that partial sum or nearly.
 fn leave(
     model: &Model,
     node: &Node,
@@ -134,6 +191,19 @@ fn leave(
         }
         Op::Norm { p, .. } | Op::NormGradient { p, .. } => power_sums(args, shapes, p.power(), beyond, left),
         Op::Normalize => power_sums(args, shapes, Power::Finite(2.0), beyond, left),
+        // The product of the squared norms is what kernels take one root of.
+        Op::Cosine { .. } | Op::CosineGradient { .. } => {
+            let width = shapes[0].last().copied().unwrap_or(1).max(1);
+            let each = left.len() / (args[0].len() / width).max(1);
+            for (at, (x, y)) in args[0].chunks(width).zip(args[1].chunks(width)).enumerate() {
+                let sums = [x, y].map(|row| power_sum(row, Power::Finite(2.0)));
+                if x.iter().chain(y).all(finite)
+                    && (beyond(sums[0] * sums[1]) || sums.into_iter().any(beyond))
+                {
+                    left[at * each..(at + 1) * each].fill(true);
+                }
+            }
+        }
         Op::CrossEntropy(_) | Op::LogSoftmax | Op::SoftCrossEntropyGradient => {
             // −∞ is a logit like any other; a loss that is infinite for another reason has it at the target.
             for (left, y) in left.iter_mut().zip(value) {
@@ -154,11 +224,34 @@ fn leave(
                     || y.m.is_finite() && beyond(y.m);
             }
         }
+        Op::SmoothL1(beta) => {
+            for (left, &x) in left.iter_mut().zip(args[0]) {
+                *left |= model.smooth_l1_leaves_range(x, beta.get());
+            }
+        }
         // Poles, and values that are arguments or lie between fixed bounds.
         Op::Ln | Op::Ln1p => {}
         Op::Pow(p) if p.get() < 0.0 => {
             for ((left, y), x) in left.iter_mut().zip(value).zip(args[0]) {
                 *left |= x.m != 0.0 && finite(x) && beyond(y.m);
+            }
+        }
+        // Its poles are at 0 and 1.
+        Op::BceGradient(_) => {
+            for ((left, y), p) in left.iter_mut().zip(value).zip(args[0]) {
+                *left |= p.m > 0.0 && p.m < 1.0 && beyond(y.m);
+            }
+        }
+        Op::KlDiv | Op::KlDivLog | Op::KlDivLogSlope => {
+            // t·ln t and t·x, and e^t and t − x, on their own: of finite arguments that are not 0 by definition.
+            let inside = |t: f64, x: f64| match node.op {
+                Op::KlDiv if t == 0.0 => [0.0; 2],
+                Op::KlDiv => [t * core_math::log(t), t * x],
+                _ => [core_math::exp(t), t - x],
+            };
+            for ((left, y), (t, x)) in left.iter_mut().zip(value).zip(args[0].iter().zip(args[1])) {
+                let known = finite(t) && finite(x);
+                *left |= known && (beyond(y.m) || inside(t.m, x.m).into_iter().any(beyond));
             }
         }
         Op::Xlogy => {
@@ -181,6 +274,7 @@ fn leave(
         | Op::Exp
         | Op::Expm1
         | Op::Expm1Minus
+        | Op::Huber(_)
         | Op::Pow(_)
         | Op::BceWithLogits
         | Op::SigmoidMinusWeighted => {

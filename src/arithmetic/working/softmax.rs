@@ -4,7 +4,7 @@
 //! apart (the tail), so that ln s = log1p(tail) has no cancellation.
 
 use super::ball::{Ball, growth, times};
-use super::model::{DIVIDE_IN_U, EXP_IN_U, Model, two_sum_error, ulps};
+use super::model::{ARGUMENT_IN_U, DIVIDE_IN_U, EXP_IN_U, Model, two_sum_error, ulps};
 use super::sum::Accumulator;
 
 /// A row, looked at once. Buffers are used again for the next row.
@@ -71,8 +71,9 @@ impl Row {
                 self.tail += e;
                 self.moved_tail += grown;
                 if e > 0.0 {
-                    lost +=
-                        e * (self.difference(model, x, largest, d) + model.u * d.abs() + EXP_IN_U * model.u);
+                    let argument = ARGUMENT_IN_U * model.u * d.abs();
+                    let argument = self.difference(model, x, largest, d) + argument;
+                    lost += e * (growth(argument) + EXP_IN_U * model.u);
                 }
             }
         }
@@ -86,6 +87,11 @@ impl Row {
     fn difference(&self, model: &Model, x: Ball, y: Ball, d: f64) -> f64 {
         let exact = x.is_exact() && y.is_exact() && two_sum_error(x.m, -y.m, d) == 0.0 && model.holds(d);
         if exact { 0.0 } else { model.u * d.abs() }
+    }
+
+    /// What ln s loses of its own, by the ulp of the ln s that the machine has.
+    fn of_logarithm(&self, model: &Model) -> f64 {
+        ulps::LN * model.ulp(self.ln_s + self.epsilon)
     }
 
     /// R_in = lse(x + r) − lse(x) = ln(1 + Σ pᵢ·(e^rᵢ − 1)), at most max rᵢ.
@@ -102,11 +108,11 @@ impl Row {
             return row[self.at];
         }
         let m = row[self.at].m + self.ln_s;
-        let r = self.r_in() + self.epsilon + ulps::LN * model.ulp(self.ln_s);
+        let r = self.r_in() + self.epsilon + self.of_logarithm(model);
         Ball::new(m, r + model.u * (m.abs() + r))
     }
 
-    /// exp(xᵢ)/s; −∞ makes an exact 0; undefined where all terms are −∞.
+    /// exp(dᵢ)/s or exp(dᵢ − ln s); −∞ makes an exact 0; undefined where all terms are −∞.
     pub fn softmax(&self, model: &Model, row: &[Ball], i: usize) -> Ball {
         if self.undefined {
             return Ball::exact(f64::NAN);
@@ -119,15 +125,23 @@ impl Row {
             return Ball::ONE;
         }
         let delta = if i == self.at { 0.0 } else { self.difference(model, x, row[self.at], d) };
-        let rounding = delta + 2.0 * model.u * d.abs() + (EXP_IN_U + DIVIDE_IN_U) * model.u + self.epsilon;
-        let relative = x.r + self.r_in() + rounding + EXP_IN_U * model.u * self.ln_s;
+        // exp(d)/s: the argument, the exponential, the quotient. exp(d − ln s): that difference is rounded, and ln s
+        // with it. Either is honest.
+        let u = model.u;
+        let quotient = (ARGUMENT_IN_U * d.abs() + DIVIDE_IN_U) * u;
+        let difference = (ARGUMENT_IN_U + 1.0) * (d.abs() + self.ln_s) * u + self.of_logarithm(model);
+        let rounding = delta + quotient.max(difference) + EXP_IN_U * u + self.epsilon;
+        let relative = x.r + self.r_in() + rounding;
         let p = self.exps[i] / self.s;
         let r = match growth(relative) {
             _ if p == 0.0 => core_math::exp(d - self.ln_s + relative),
             grown => p * grown,
         };
+        // Below the normal numbers the ulps of the exponential and of the quotient are no longer relative.
+        let small = p - r < 2.0 * model.compute.min_normal();
+        let ulps = if small { (ulps::EXP + ulps::DIVIDE) * model.ulp(0.0) } else { 0.0 };
         // Neither the probability nor what a kernel makes of it leaves [0, 1] by more than that.
-        Ball::new(p, r.min(1.0) + model.theta)
+        Ball::new(p, r.min(1.0) + ulps + model.theta)
     }
 
     /// ln s − (x_t − m) = lse(x − x_t); +∞ where x_t alone is −∞.
@@ -180,7 +194,7 @@ impl Row {
         let d = self.shifted[i];
         let delta = if i == self.at { 0.0 } else { self.difference(model, row[i], row[self.at], d) };
         let m = self.ln_s - d;
-        let r = r_in + self.epsilon + ulps::LN * model.ulp(self.ln_s) + delta;
+        let r = r_in + self.epsilon + self.of_logarithm(model) + delta;
         Ball::new(m, r + model.u * (m + r))
     }
 

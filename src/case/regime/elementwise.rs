@@ -53,7 +53,11 @@ pub(super) fn fill(draft: &mut Draft<'_>, roles: Roles) {
             score(&mut draft.numbers, draft.regime, k, i, shared)
         })
         .collect();
-    let targets: Vec<f64> = (0..count).map(|i| target(draft, roles.domain, k, i, scores[i])).collect();
+    let mut targets: Vec<f64> = (0..count).map(|i| target(draft, roles.domain, k, i, scores[i])).collect();
+    // Without a meaning of targets between 0 and 1 there are none.
+    if draft.spec.param("soft_target").is_some() && draft.params.text("soft_target").is_empty() {
+        targets.iter_mut().for_each(|y| *y = if *y < 0.5 { 0.0 } else { 1.0 });
+    }
     draft.put(roles.score, &shape, scores);
     draft.put(roles.target, &shape, targets);
 }

@@ -4,7 +4,7 @@
 use super::Regime;
 use super::draft::{Draft, Weights};
 use super::numbers::{Numbers, SWEEPS, underflow_sweep};
-use crate::loss::{Domain, Spec};
+use crate::loss::{Domain, InputSpec, Spec};
 use crate::tensor::Tensor;
 
 /// The scores and the classes.
@@ -14,6 +14,8 @@ pub(super) struct Roles {
     target: &'static str,
     /// Whether −∞ is a legal score.
     excludable: bool,
+    /// Whether the scores are log-probabilities.
+    logarithms: bool,
 }
 
 /// The roles, where the first input is rows of scores and another one a class for each row.
@@ -25,12 +27,26 @@ pub(super) fn roles(spec: &Spec) -> Option<Roles> {
         _ => return None,
     };
     let target = spec.inputs.iter().find(|input| input.domain == Domain::Class && input.shape == ["N"])?;
-    Some(Roles { scores: scores.name, target: target.name, excludable })
+    let logarithms = are_logarithms(scores);
+    Some(Roles { scores: scores.name, target: target.name, excludable, logarithms })
+}
+
+/// Whether an input's name says that it holds log-probabilities.
+pub(super) fn are_logarithms(input: &InputSpec) -> bool {
+    input.name.starts_with("log_")
+}
+
+/// Log-probabilities are at most 0 in the regimes that are about something else; elsewhere they are any numbers.
+pub(super) fn lower(regime: Regime, row: &mut [f64]) {
+    use Regime::{Long, Masked, Saturated, Tied, Typical};
+    if matches!(regime, Typical | Saturated | Masked | Tied | Long) {
+        row.iter_mut().for_each(|x| *x = -x.abs());
+    }
 }
 
 /// Where −∞ stands in the rows that count.
 #[derive(Copy, Clone, PartialEq)]
-enum Excluded {
+pub(super) enum Excluded {
     Nothing,
     /// One class that is not the target.
     One,
@@ -45,17 +61,19 @@ enum Excluded {
 }
 
 /// What a scenario makes of rows and ignoring.
-struct Plan {
-    rows: usize,
-    classes: usize,
-    excluded: Excluded,
+pub(super) struct Plan {
+    pub rows: usize,
+    pub classes: usize,
+    pub excluded: Excluded,
     ignore_some: bool,
-    ignore_all: bool,
+    /// No row counts.
+    pub ignore_all: bool,
     /// Ignored rows hold −∞ and the largest numbers.
     huge_if_ignored: bool,
 }
 
-fn plan(draft: &mut Draft<'_>, roles: Roles) -> Plan {
+/// The plan of the draft's scenario; `excludable` says whether −∞ is a legal score.
+pub(super) fn plan(draft: &mut Draft<'_>, excludable: bool) -> Plan {
     let (k, length) = (draft.scenario, draft.length);
     let rows = draft.rows(length);
     let mut plan = Plan {
@@ -70,7 +88,7 @@ fn plan(draft: &mut Draft<'_>, roles: Roles) -> Plan {
         Regime::Edge if k % 4 == 2 => plan.classes = 1 + k / 4 % 2,
         // A dense sweep of the gaps between 15 and 20.
         Regime::Saturated if k == 0 => (plan.rows, plan.classes, plan.ignore_some) = (DENSE, 2, false),
-        Regime::Masked => masked(draft, roles, k, &mut plan),
+        Regime::Masked => masked(draft, excludable, k, &mut plan),
         Regime::Degenerate => match k % 6 {
             0 => plan.rows = 0,
             1 => (plan.rows, plan.classes) = (1, 1),
@@ -81,7 +99,7 @@ fn plan(draft: &mut Draft<'_>, roles: Roles) -> Plan {
         },
         Regime::Long => {
             (plan.rows, plan.ignore_some) = (1, false);
-            if roles.excludable && matches!(k % 5, 0 | 1) {
+            if excludable && matches!(k % 5, 0 | 1) {
                 plan.excluded = Excluded::LeadingRun;
             }
         }
@@ -100,12 +118,12 @@ fn plan(draft: &mut Draft<'_>, roles: Roles) -> Plan {
     plan
 }
 
-fn masked(draft: &mut Draft<'_>, roles: Roles, k: usize, plan: &mut Plan) {
+fn masked(draft: &mut Draft<'_>, excludable: bool, k: usize, plan: &mut Plan) {
     plan.rows = plan.rows.max(3);
     plan.classes = plan.classes.max(2);
     plan.ignore_some = !k.is_multiple_of(3);
     plan.huge_if_ignored = k % 4 == 1;
-    if !roles.excludable {
+    if !excludable {
         return;
     }
     plan.excluded = match k % 8 {
@@ -128,7 +146,7 @@ const DENSE: usize = 40;
 /// Fills both.
 pub(super) fn fill(draft: &mut Draft<'_>, roles: Roles) {
     let k = draft.scenario;
-    let mut plan = plan(draft, roles);
+    let mut plan = plan(draft, roles.excludable);
     if draft.params.text("smoothing_form") == "over_k_minus_1" {
         plan.classes = plan.classes.max(2);
     }
@@ -168,6 +186,9 @@ pub(super) fn fill(draft: &mut Draft<'_>, roles: Roles) {
         // The ignore index may be a class: a row that counts has another one, where there is another one.
         let class = if ignore == Some(class as i64) { (class + 1) % classes } else { class };
         let mut row = row(&mut draft.numbers, draft.regime, k, r, classes, class, shared);
+        if roles.logarithms {
+            lower(draft.regime, &mut row);
+        }
         if draft.regime == Regime::Degenerate && k % 6 == 5 {
             row = identical.get_or_insert(row).clone();
         }
@@ -191,7 +212,7 @@ pub(super) fn fill(draft: &mut Draft<'_>, roles: Roles) {
 }
 
 /// Puts −∞ into a row. A row keeps a finite score, and its target's, unless the target or all is to be excluded.
-fn exclude(numbers: &mut Numbers, excluded: Excluded, class: usize, row: &mut [f64]) {
+pub(super) fn exclude(numbers: &mut Numbers, excluded: Excluded, class: usize, row: &mut [f64]) {
     let classes = row.len();
     match excluded {
         Excluded::Nothing => {}
@@ -216,7 +237,7 @@ fn exclude(numbers: &mut Numbers, excluded: Excluded, class: usize, row: &mut [f
 }
 
 /// A row's scores before any is excluded.
-fn row(
+pub(super) fn row(
     numbers: &mut Numbers,
     regime: Regime,
     k: usize,

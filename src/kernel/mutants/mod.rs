@@ -4,9 +4,18 @@
 //! The right forms are the textbook's, in plain f32: what a framework does today, not what [`super::Builtin`] does.
 
 mod bce;
+mod binary;
+mod cosine;
 mod cross_entropy;
+mod distribution;
+mod divergence;
+mod focal;
+mod gaussian;
+mod log_cosh;
+mod nll_loss;
 mod plain;
 mod regression;
+mod smooth_l1;
 mod triplet;
 
 use super::{Kernel, KernelError, Support};
@@ -126,7 +135,7 @@ impl Variant {
     }
 }
 
-static MUTANTS: [Mutant; 20] = [
+static MUTANTS: &[Mutant] = &[
     Mutant::new(&cross_entropy::CE_01),
     Mutant::new(&cross_entropy::CE_10),
     Mutant::new(&cross_entropy::CE_17),
@@ -137,21 +146,40 @@ static MUTANTS: [Mutant; 20] = [
     Mutant::new(&cross_entropy::RD_04),
     Mutant::new(&cross_entropy::RD_12),
     Mutant::new(&regression::RD_07),
-    Mutant::new(&regression::RD_14),
+    Mutant::new(&gaussian::RD_14),
+    Mutant::new(&gaussian::PYTORCH_190058),
     Mutant::new(&regression::RD_15),
+    Mutant::new(&smooth_l1::RG_02),
+    Mutant::new(&smooth_l1::RG_03),
+    Mutant::new(&log_cosh::KERAS_8524),
+    Mutant::new(&log_cosh::TORCHMETRICS_3490),
     Mutant::new(&bce::BC_02),
     Mutant::new(&bce::BC_04),
     Mutant::new(&bce::BC_11),
     Mutant::new(&bce::BC_17),
     Mutant::new(&bce::RG_11),
+    Mutant::new(&binary::BC_08),
+    Mutant::new(&binary::BC_20),
+    Mutant::new(&binary::BC_22),
+    Mutant::new(&focal::BC_23),
+    Mutant::new(&focal::BC_25),
+    Mutant::new(&focal::BC_27),
     Mutant::new(&triplet::DS_05),
     Mutant::new(&triplet::DS_06),
     Mutant::new(&triplet::DS_09),
+    Mutant::new(&cosine::DS_14),
+    Mutant::new(&nll_loss::RD_09),
+    Mutant::new(&distribution::KL_05),
+    Mutant::new(&distribution::KL_15),
+    Mutant::new(&divergence::KL_02),
+    Mutant::new(&divergence::KL_03),
+    Mutant::new(&divergence::KL_10),
+    Mutant::new(&divergence::RD_10),
 ];
 
 /// The known bugs that exist as kernels.
 pub fn mutants() -> &'static [Mutant] {
-    &MUTANTS
+    MUTANTS
 }
 
 /// A trigger: a checked case from these inputs, which asks for these gradients only.

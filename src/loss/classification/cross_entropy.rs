@@ -1,7 +1,8 @@
 //! Softmax cross-entropy against integer classes: the loss of nearly every classifier and language model.
 
+use super::rows::{CLASS_TARGET, CLASS_WEIGHT, IGNORE_INDEX, Rows};
 use crate::graph::Expr;
-use crate::loss::reduction::{Divisor, EMPTY_MEAN, REDUCTION};
+use crate::loss::reduction::{EMPTY_MEAN, REDUCTION};
 use crate::loss::{
     Alias, Convention, Default, Definition, Domain, DomainError, Family, InputSpec, Inputs, ParamKind,
     ParamSpec, Params, Range, Reduction, Spec, Unreduced,
@@ -36,31 +37,11 @@ impl Definition for CrossEntropy {
                 optional: false,
                 doc: "unbounded scores; -inf excludes a class",
             },
-            InputSpec {
-                name: "target",
-                shape: &["N"],
-                domain: Domain::Class,
-                differentiable: false,
-                optional: false,
-                doc: "the class of each row",
-            },
-            InputSpec {
-                name: "class_weight",
-                shape: &["C"],
-                domain: Domain::NonNegative,
-                differentiable: false,
-                optional: true,
-                doc: "a factor for each class",
-            },
+            CLASS_TARGET,
+            CLASS_WEIGHT,
         ],
         params: &[
-            ParamSpec {
-                name: "ignore_index",
-                kind: ParamKind::Integer { null: true },
-                default: Default::Integer(-100),
-                conventions: &[],
-                doc: "rows of this target add nothing to loss, gradient and divisor; null: there is none",
-            },
+            IGNORE_INDEX,
             ParamSpec {
                 name: "label_smoothing",
                 kind: ParamKind::Real { range: Range::closed(0.0, 1.0), null: false, also: &[] },
@@ -141,20 +122,14 @@ impl Definition for CrossEntropy {
 
     fn define(&self, inputs: &Inputs<'_>) -> Expr {
         let logits = inputs.expr("logits");
-        let (targets, classes) = (inputs.integers("target"), logits.shape()[1]);
-        let kept: Vec<bool> = targets.iter().map(|&t| Some(t) != self.ignore_index).collect();
+        let rows = Rows::of(inputs, &logits, self.ignore_index);
+        let classes = logits.shape()[1];
         // An ignored row counts as zeros, looked up at class 0, and is masked out: whatever it holds, it adds exactly 0.
-        let kept_logits: Vec<bool> = kept.iter().flat_map(|&k| std::iter::repeat_n(k, classes)).collect();
+        let kept_logits: Vec<bool> =
+            rows.kept.iter().flat_map(|&k| std::iter::repeat_n(k, classes)).collect();
         let logits = logits.keep(&kept_logits);
-        let class_of: Vec<usize> =
-            targets.iter().zip(&kept).map(|(&t, &k)| if k { t as usize } else { 0 }).collect();
-        let weight = inputs.optional("class_weight");
-        let target_weight = match &weight {
-            Some(weight) => weight.gather(&class_of),
-            None => logits.constant_full(&[targets.len()], 1.0),
-        };
-        let rows = if self.label_smoothing == 0.0 {
-            &target_weight * logits.cross_entropy(&class_of)
+        let terms = if self.label_smoothing == 0.0 {
+            &rows.weight * logits.cross_entropy(&rows.class)
         } else {
             // q = (1−ε)·onehot + ε/K, or 1−ε at the target and ε/(K−1) elsewhere, times class_weight. Multiplied by
             // its divisor, K or K−1, it is exact; the row is divided by it at the end.
@@ -163,22 +138,15 @@ impl Definition for CrossEntropy {
             let at_target = divisor * (1.0 - &epsilon)
                 + if self.over_k_minus_1 { logits.constant(0.0) } else { epsilon.clone() };
             let onehot: Vec<bool> =
-                class_of.iter().flat_map(|&t| (0..classes).map(move |c| c == t)).collect();
-            let shape = [targets.len(), classes];
+                rows.class.iter().flat_map(|&t| (0..classes).map(move |c| c == t)).collect();
+            let shape = logits.shape();
             let q = at_target.broadcast(&shape).select(&onehot, &epsilon.broadcast(&shape));
-            let q = match &weight {
+            let q = match inputs.optional("class_weight") {
                 Some(weight) => weight.broadcast(&shape) * q,
                 None => q,
             };
             logits.soft_cross_entropy(&q) / divisor
         };
-        let rows = rows.keep(&kept);
-        let divisor = || {
-            let weights = target_weight.keep(&kept);
-            let values = inputs.floats("class_weight");
-            let is_zero = class_of.iter().zip(&kept).all(|(&t, &k)| !k || values.get(t) == Some(&0.0));
-            Divisor::known(weights.sum_all(), is_zero)
-        };
-        self.reduction.apply(&rows, divisor, self.empty_mean_zero)
+        self.reduction.apply(&terms.keep(&rows.kept), || rows.divisor(), self.empty_mean_zero)
     }
 }

@@ -1,5 +1,6 @@
-//! The witness of cross_entropy, with the closed form of a row that other softmax losses share.
+//! The witness of cross_entropy.
 
+use super::softmax::{Gaps, Row};
 use crate::case::Case;
 use crate::witness::amount::Amount;
 use crate::witness::real::Real;
@@ -24,7 +25,7 @@ pub(in crate::witness) fn cross_entropy(case: &Case) -> Result<Derivation, Skip>
             let part = |c: usize| class_weights[c] * Amount::Number(smoothing.part(c, class));
             let parts: Vec<Option<Amount>> =
                 (0..classes).map(|c| Some(c).filter(in_target).map(part)).collect();
-            Some((class, Row::of(logits, &parts)))
+            Some((class, Row::of(&Gaps::of(logits), &parts)))
         })
         .collect();
     let divisor = Amount::sum(rows.iter().flatten().map(|&(class, _)| class_weights[class]));
@@ -65,73 +66,6 @@ impl Smoothing {
     fn part(&self, class: usize, target: usize) -> Real {
         if class == target { self.own } else { self.other }
     }
-}
-
-/// The loss of one row and its gradient.
-struct Row {
-    loss: Amount,
-    gradient: Vec<Amount>,
-}
-
-impl Row {
-    /// From the logits and each class's part w_c q_c, `None` where q_c is 0. A logit −∞ has softmax 0; in the target it
-    /// makes the loss +∞, or undefined with weight 0. A row of nothing else, or with a NaN, has no value.
-    ///
-    /// With x_m the largest logit and u the sum of exp(x_j − x_m) over the others, LSE(x) − x_c is
-    /// ln(1 + u) + (x_m − x_c), both terms at least 0. softmax·Σ − part is written so that nothing cancels that need not:
-    /// softmax_c · Σ_{j≠c} part_j − part_c · Σ_{j≠c} softmax_j.
-    fn of(logits: &[f64], parts: &[Option<Amount>]) -> Row {
-        let undefined = || Row { loss: Amount::Undefined, gradient: vec![Amount::Undefined; logits.len()] };
-        let numbers = parts.iter().map(|part| match part {
-            None => Some(Real::ZERO),
-            Some(Amount::Number(x)) => Some(*x),
-            Some(_) => None,
-        });
-        let Some(numbers) = numbers.collect::<Option<Vec<Real>>>() else {
-            return undefined();
-        };
-        let peak = (0..logits.len()).fold(0, |peak, c| if logits[c] > logits[peak] { c } else { peak });
-        if logits.iter().any(|x| x.is_nan()) || logits[peak] == f64::NEG_INFINITY {
-            return undefined();
-        }
-        let below_peak = |&x: &f64| x.is_finite().then(|| Real::sum_of(&[x, -logits[peak]]));
-        let below: Vec<Option<Real>> = logits.iter().map(below_peak).collect();
-        let powers: Vec<Real> = below.iter().map(|d| d.map_or(Real::ZERO, Real::exp)).collect();
-        let others = sum_without(&powers, peak);
-        let normaliser = Real::ONE + others;
-        let tail = others.ln_1p();
-        let gaps = below.iter().map(|d| match d {
-            Some(d) => Amount::Number(tail - *d),
-            None => Amount::Infinite { negative: false },
-        });
-        let loss = Amount::sum(gaps.zip(parts).filter_map(|(gap, part)| part.map(|part| part * gap)));
-
-        let softmax: Vec<Real> = powers.iter().map(|&power| power / normaliser).collect();
-        let total = Real::sum(&numbers);
-        let slope = |c: usize| {
-            let mut slope = Real::ZERO;
-            if !softmax[c].is_exact_zero() {
-                slope = slope + softmax[c] * sum_of_others(&numbers, c, total);
-            }
-            if !numbers[c].is_exact_zero() {
-                let elsewhere =
-                    if c == peak { others / normaliser } else { sum_of_others(&softmax, c, Real::ONE) };
-                slope = slope - numbers[c] * elsewhere;
-            }
-            Amount::Number(slope)
-        };
-        Row { loss, gradient: (0..logits.len()).map(slope).collect() }
-    }
-}
-
-/// Σ_{j≠c} of terms that are at least 0.
-fn sum_without(terms: &[Real], c: usize) -> Real {
-    Real::sum(&terms[..c]) + Real::sum(&terms[c + 1..])
-}
-
-/// The same with the whole sum known: by subtraction where that loses at most a bit, which is so for all terms but one.
-fn sum_of_others(terms: &[Real], c: usize, total: Real) -> Real {
-    if (terms[c] + terms[c]).value() <= total.value() { total - terms[c] } else { sum_without(terms, c) }
 }
 
 #[cfg(test)]

@@ -1,0 +1,104 @@
+//! The focal loss under the machine model: the weight in log space or as a power, whichever may lose more.
+
+use super::ball::Ball;
+use super::model::Model;
+use crate::graph::{Focal, SoftTarget};
+
+impl Model {
+    /// x^γ of a number of [0, 1] with its logarithm: pow(x, γ) and exp(γ·ln x) are both honest. Without a rounding for γ = 0.
+    fn focal_power(&self, x: Ball, log: Ball, gamma: f64) -> Ball {
+        if gamma == 0.0 {
+            return Ball::ONE;
+        }
+        let (power, in_logs) = (self.pow(x, gamma), self.exp(self.mul(self.constant(gamma), log)));
+        if power.is_exact() && in_logs.is_exact() {
+            return power;
+        }
+        // Where the power itself has underflowed in f64 so has all that a kernel computes.
+        Ball::new(power.m, power.r.max(in_logs.r).min(power.m.max(1.0)))
+    }
+
+    fn sigmoid_power(&self, t: Ball, gamma: f64) -> Ball {
+        self.focal_power(self.sigmoid(t), self.log_sigmoid(t), gamma)
+    }
+
+    /// α·y and (1−α)·(1−y), or y and 1 − y.
+    fn focal_parts(&self, y: Ball, focal: Focal) -> [Ball; 2] {
+        let no = self.sub(Ball::ONE, y);
+        let Some(alpha) = focal.alpha else { return [y, no] };
+        let alpha = self.constant(alpha.get());
+        [self.mul(alpha, y), self.mul(self.sub(Ball::ONE, alpha), no)]
+    }
+
+    fn alpha_t(&self, y: Ball, focal: Focal) -> Ball {
+        match focal.alpha {
+            Some(_) => {
+                let [on, off] = self.focal_parts(y, focal);
+                self.add(on, off)
+            }
+            None => Ball::ONE,
+        }
+    }
+
+    /// The weight W of a soft target, and d with W′ = W·d.
+    fn focal_weight(&self, z: Ball, y: Ball, entropy: Ball, focal: Focal) -> (Ball, Ball) {
+        let (gamma, no) = (self.constant(focal.gamma()), self.sub(Ball::ONE, y));
+        let (on, off) = (self.sigmoid(z), self.sigmoid(z.neg()));
+        let power = |x: Ball| self.focal_power(x, self.ln(x), focal.gamma());
+        match focal.soft {
+            SoftTarget::InterpolateP => {
+                let q = self.add(self.mul(y, off), self.mul(no, on));
+                let moved = self.mul(self.sub(no, y), self.mul(on, off));
+                // The logarithm of a mean of σ(z) and σ(−z) has a slope of [−1, 1].
+                let slope = if q.m == 0.0 { Ball::new(0.0, 1.0) } else { self.div(moved, q) };
+                (power(q), self.mul(gamma, slope))
+            }
+            SoftTarget::ExpBce => {
+                let slope = self.sub(on, y);
+                let ratio = match entropy.m == 0.0 {
+                    true => Ball::new(0.0, 1.0),
+                    false => self.div(slope, self.expm1(entropy)),
+                };
+                (power(self.expm1(entropy.neg()).neg()), self.mul(gamma, ratio))
+            }
+            SoftTarget::Linear | SoftTarget::LogWeight => {
+                let gap = self.sub(no, y);
+                let t = self.mul(gap, z);
+                let slope = self.mul(gap, self.sigmoid(t.neg()));
+                (self.sigmoid_power(t, focal.gamma()), self.mul(gamma, slope))
+            }
+        }
+    }
+
+    /// The focal loss of (z, y).
+    pub fn focal(&self, z: Ball, y: Ball, focal: Focal) -> Ball {
+        if focal.is_two_terms(y.m) {
+            let term = |t: Ball| self.mul(self.sigmoid_power(t, focal.gamma()), self.softplus(t));
+            let [on, off] = self.focal_parts(y, focal);
+            return self.add(self.mul(on, term(z.neg())), self.mul(off, term(z)));
+        }
+        let entropy = self.bce_with_logits(z, y);
+        let (weight, _) = self.focal_weight(z, y, entropy, focal);
+        self.mul(self.alpha_t(y, focal), self.mul(weight, entropy))
+    }
+
+    /// ∂focal/∂z of (z, y). The cross-entropy's own slope may be had as σ(z) − y, as that of bce_with_logits.
+    pub fn focal_gradient(&self, z: Ball, y: Ball, focal: Focal) -> Ball {
+        let fused = self.sigmoid_minus(z, y).r;
+        if focal.is_two_terms(y.m) {
+            let gamma = self.constant(focal.gamma());
+            let slope = |t: Ball| {
+                let moved = self.mul(gamma, self.mul(self.sigmoid(t.neg()), self.softplus(t)));
+                let direct = self.sigmoid(t);
+                let direct = Ball::new(direct.m, direct.r.max(fused));
+                self.mul(self.sigmoid_power(t, focal.gamma()), self.add(direct, moved))
+            };
+            let [on, off] = self.focal_parts(y, focal);
+            return self.sub(self.mul(off, slope(z)), self.mul(on, slope(z.neg())));
+        }
+        let entropy = self.bce_with_logits(z, y);
+        let (weight, moved) = self.focal_weight(z, y, entropy, focal);
+        let slope = self.add(self.sigmoid_minus(z, y), self.mul(moved, entropy));
+        self.mul(self.alpha_t(y, focal), self.mul(weight, slope))
+    }
+}

@@ -1,0 +1,177 @@
+//! A subject judged from golden files alone: the same judge and the same report as against the oracle, which is not needed.
+
+use super::read::{GoldenError, Read, read_set};
+use super::restrict::{budgets_hold, restricted};
+use super::{Answered, folder, relative_path};
+use crate::case::Case;
+use crate::case::regime::Regime;
+use crate::check::{CheckError, NoTruth, Options, Progress, Silent, Source, Truths, run_with};
+use crate::format::Format;
+use crate::judge::{Fares, Machine};
+use crate::kernel::{Kernel, Support};
+use crate::loss;
+use crate::report::Report;
+use crate::subject::{InProcess, Subject, machine, protocol::request};
+use crate::truth::Verified;
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::Path;
+
+/// Why a check from golden files gave no report.
+#[derive(Debug, thiserror::Error)]
+pub enum GoldenCheckError {
+    /// The files cannot be used.
+    #[error(transparent)]
+    Files(#[from] GoldenError),
+    /// The files have nothing that the subject takes.
+    #[error(transparent)]
+    Check(#[from] CheckError),
+}
+
+/// Grades a kernel by the golden files that come with lossproof, and prints the table to standard error, where a test's
+/// output is not held back: the one line of a kernel crate's test.
+///
+/// Panics: with the report where the contract does not hold; where the kernel takes nothing of what the files have.
+///
+/// ```no_run
+/// # struct Mine;
+/// # impl lossproof::kernel::Kernel for Mine {
+/// #     fn run(&self, _: &lossproof::case::Case) -> Result<lossproof::case::Tensors, lossproof::kernel::KernelError> {
+/// #         unimplemented!()
+/// #     }
+/// # }
+/// lossproof::golden::check(&Mine);
+/// ```
+#[track_caller]
+pub fn check(kernel: &dyn Kernel) -> Report {
+    match run(&mut InProcess::new(kernel), &folder(), &Options::default(), &Silent) {
+        Ok(report) => {
+            // Nobody to print to is no failure of the kernel.
+            let _ = write!(std::io::stderr(), "\n{}\n{report}", report.subject.name);
+            report.assert_holds();
+            report
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Checks a subject against the golden files of a folder. Of the options the losses, formats, regimes, the demanded level
+/// and the shard count; the cases are the files' own.
+///
+/// Errors: the files cannot be used; they have nothing of what the options ask for and the subject takes.
+pub fn run(
+    subject: &mut dyn Subject,
+    folder: &Path,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Report, GoldenCheckError> {
+    // Only files that the subject and the options take are read.
+    let mut wanted = Vec::new();
+    for support in subject.supports() {
+        let asked = options.losses.is_empty() || options.losses.contains(&support.loss);
+        let Some(entry) = loss::find(&support.loss).filter(|_| asked) else { continue };
+        let formats = support.formats.iter();
+        let formats = formats.filter(|format| options.formats.is_empty() || options.formats.contains(format));
+        wanted.extend(formats.map(|&format| relative_path(entry.spec(), format)));
+    }
+    let files = read_set(folder, &|path| wanted.iter().any(|wanted| wanted == path))?;
+    run_files(subject, files, options, progress)
+}
+
+/// The same with files that are read already.
+pub fn run_files(
+    subject: &mut dyn Subject,
+    files: Vec<Read>,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Report, GoldenCheckError> {
+    let seed = files.first().map_or(options.seed, |read| read.file.source.seed);
+    let options = Options { seed, ..options.clone() };
+    let files = files.into_iter().map(|read| ((read.file.loss.clone(), read.file.format), read));
+    let golden = Golden { files: files.collect() };
+    Ok(run_with(subject, &options, progress, &golden)?)
+}
+
+/// Files as a source of cases and truth.
+struct Golden {
+    files: HashMap<(String, Format), Read>,
+}
+
+impl Golden {
+    fn tests(&self, loss: &str, format: Format) -> &[Answered] {
+        self.files.get(&(loss.to_owned(), format)).map_or(&[], |read| &read.tests)
+    }
+
+    /// The tests of a loss and format as the subject can be asked them.
+    fn asked<'a>(&'a self, support: &'a Support, format: Format) -> impl Iterator<Item = Asked<'a>> {
+        let machine = machine(support, format);
+        self.tests(&support.loss, format).iter().filter_map(move |test| {
+            let (case, verified) = restricted(&test.case, &test.verified, support)?;
+            budgets_hold(&machine, &case, longest_sum(&verified)).ok()?;
+            Some(Asked { test, case, verified })
+        })
+    }
+}
+
+/// A test as a subject is asked it.
+struct Asked<'a> {
+    test: &'a Answered,
+    case: Case,
+    verified: Verified,
+}
+
+fn longest_sum(verified: &Verified) -> usize {
+    verified.tolerances.iter().map(|tolerance| tolerance.longest_sum).max().unwrap_or(0)
+}
+
+impl Source for Golden {
+    fn cases(&self, support: &Support, format: Format, regime: Regime) -> Vec<Case> {
+        let asked = self.asked(support, format).filter(|asked| asked.test.regime == regime);
+        asked.map(|asked| asked.case).collect()
+    }
+
+    fn truths(&self, support: &Support, format: Format) -> Box<dyn Truths + '_> {
+        let stored = self.asked(support, format).map(|Asked { test, case, verified }| {
+            // The facts of the outputs that are asked for, in their order.
+            let fares = verified.outputs.iter().map(|truth| {
+                let place = test.verified.outputs.iter().position(|other| other.name == truth.name)?;
+                test.ignoring.get(place).copied().flatten().map(Fares::from)
+            });
+            let fares = fares.collect();
+            (request(&case), (verified, fares))
+        });
+        Box::new(Stored(stored.collect()))
+    }
+
+    fn left_out(&self, support: &Support, format: Format) -> Option<(usize, String)> {
+        let machine = machine(support, format);
+        let taken = self.tests(&support.loss, format).iter().filter_map(|test| {
+            let (case, verified) = restricted(&test.case, &test.verified, support)?;
+            budgets_hold(&machine, &case, longest_sum(&verified)).err()
+        });
+        let reasons: Vec<String> = taken.collect();
+        let first = reasons.first().cloned()?;
+        Some((reasons.len(), format!("{first}; `lossproof check` without --golden asks them")))
+    }
+
+    fn has(&self, loss: &str, format: Format) -> bool {
+        !self.tests(loss, format).is_empty()
+    }
+}
+
+/// Stored truths by the case's text.
+struct Stored(HashMap<String, (Verified, Vec<Option<Fares>>)>);
+
+impl Truths for Stored {
+    fn verify(&self, case: &Case, _machine: &Machine) -> Result<Verified, NoTruth> {
+        self.0.get(&request(case)).map(|(verified, _)| verified.clone()).ok_or(NoTruth::Unknown)
+    }
+
+    fn ignoring_upstream(&self, case: &Case, _verified: &Verified, _machine: &Machine) -> Vec<Option<Fares>> {
+        self.0.get(&request(case)).map(|(_, fares)| fares.clone()).unwrap_or_default()
+    }
+
+    fn knows_any_case(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,112 @@
+//! Losses of distances between embeddings, as plain loops.
+
+use crate::form::{Form, Reduction, Way, answer, input};
+use crate::number::Number;
+use lossproof::case::{Case, Tensors};
+
+/// The p-norm of the parameters: p, and what is added under its root.
+struct Norm<N> {
+    form: Form,
+    /// None for the largest coordinate.
+    p: Option<f64>,
+    epsilon: Option<N>,
+}
+
+impl<N: Number> Norm<N> {
+    fn of(&self, x: &[N]) -> N {
+        let largest = x.iter().map(N::abs).reduce(|a, b| a.max(&b)).expect("a coordinate");
+        let Some(p) = self.p else { return largest };
+        // Scaled by the largest coordinate, or as it stands; so always with ε under the root.
+        let scale = match self.form.way {
+            Way::Other if p > 1.0 && largest > N::zero() && self.epsilon.is_none() => largest,
+            _ => N::one(),
+        };
+        let power = |x: &N| match p {
+            1.0 => x.clone(),
+            2.0 => x.clone() * x.clone(),
+            _ => x.pow(&N::of(p)),
+        };
+        let mut terms: Vec<N> = x.iter().map(|x| power(&(x.abs() / scale.clone()))).collect();
+        if let Some(epsilon) = &self.epsilon {
+            terms.push(epsilon.clone());
+        }
+        let sum = self.form.sum(&terms);
+        let root = match p {
+            1.0 => sum,
+            2.0 => sum.sqrt(),
+            _ => sum.pow(&(N::one() / N::of(p))),
+        };
+        scale * root
+    }
+
+    /// ∂norm/∂xᵢ; 0 at the zero vector.
+    fn gradient(&self, x: &[N], norm: &N) -> Vec<N> {
+        let largest = x.iter().map(N::abs).reduce(|a, b| a.max(&b)).expect("a coordinate");
+        let first = x.iter().position(|x| x.abs() == largest);
+        let derivative = |(i, x): (usize, &N)| match self.p {
+            _ if norm.is_zero() => N::zero(),
+            None => {
+                if Some(i) == first {
+                    x.sign()
+                } else {
+                    N::zero()
+                }
+            }
+            Some(1.0) => x.sign(),
+            Some(2.0) => x.clone() / norm.clone(),
+            Some(p) => x.sign() * (x.abs() / norm.clone()).pow(&N::of(p - 1.0)),
+        };
+        x.iter().enumerate().map(derivative).collect()
+    }
+}
+
+pub fn triplet_margin<N: Number>(case: &Case, form: Form) -> Tensors {
+    let dimensions = case.input("anchor").shape[1];
+    let [anchor, positive, negative] = ["anchor", "positive", "negative"].map(|name| input::<N>(case, name));
+    let epsilon = case.params.number("epsilon").filter(|&epsilon| epsilon > 0.0).map(N::of);
+    let in_root = case.params.text("epsilon_placement") == "root";
+    let norm = Norm { form, p: case.params.number("p"), epsilon: epsilon.clone().filter(|_| in_root) };
+    let apart = epsilon.filter(|_| !in_root);
+    let difference = |a: &[N], b: &[N]| -> Vec<N> {
+        let pairs = a.iter().zip(b).map(|(a, b)| a.clone() - b.clone());
+        pairs.map(|d| apart.as_ref().map_or(d.clone(), |epsilon| d + epsilon.clone())).collect()
+    };
+    let margin = N::of(case.params.number("margin").expect("a number"));
+    let rows = case.input("anchor").shape[0];
+    let reduction = Reduction::of(case, form, || N::of(rows as f64));
+    let mut terms = Vec::new();
+    let mut by = [(); 3].map(|_| Vec::new());
+    for n in 0..rows {
+        let row = n * dimensions..(n + 1) * dimensions;
+        let [a, p, m] = [&anchor, &positive, &negative].map(|x| &x[row.clone()]);
+        let (near, mut far) = (difference(a, p), difference(a, m));
+        let (d_near, mut d_far) = (norm.of(&near), norm.of(&far));
+        let mut swapped = false;
+        if case.params.flag("swap") {
+            let other = difference(p, m);
+            let d_other = norm.of(&other);
+            if d_other < d_far {
+                (far, d_far, swapped) = (other, d_other, true);
+            }
+        }
+        let gap = match form.way {
+            Way::Usual => (d_near.clone() - d_far.clone()) + margin.clone(),
+            // As it is printed.
+            Way::Other => (margin.clone() + d_near.clone()) - d_far.clone(),
+        };
+        let counts = gap > N::zero();
+        terms.push(if gap < N::zero() { N::zero() } else { gap });
+        let (by_near, by_far) = (norm.gradient(&near, &d_near), norm.gradient(&far, &d_far));
+        for (near, far) in by_near.into_iter().zip(by_far) {
+            let scaled = |x: N| if counts { reduction.scaled(n, &[x]) } else { N::zero() };
+            let (by_a, by_p, by_n) = match swapped {
+                false => (near.clone() - far.clone(), -near, far),
+                true => (near.clone(), -near - far.clone(), far),
+            };
+            [by_a, by_p, by_n].into_iter().zip(&mut by).for_each(|(x, by)| by.push(scaled(x)));
+        }
+    }
+    let [by_anchor, by_positive, by_negative] = by;
+    let gradients = vec![("anchor", by_anchor), ("positive", by_positive), ("negative", by_negative)];
+    answer(case, &reduction.loss(case, &terms), gradients)
+}
