@@ -1,7 +1,7 @@
 # The everyday commands. `make check` and `make test` work as the first command in a fresh clone: they install what GMP's build
 # needs (make, m4) where it is missing.
 
-.PHONY: check test setup setup-python format lint docs unit python readme soundness confirm check-optax check-candle check-torch
+.PHONY: check test setup setup-python format lint docs unit python readme soundness bench confirm check-optax check-candle check-torch
 .PHONY: golden golden-quick golden-verify golden-full golden-bench without-c kernel-crate
 
 # Grades the built-in kernels: the main job, on ourselves.
@@ -100,6 +100,15 @@ confirm: setup-python target/confirm/done
 target/confirm/done:
 	python3 -m venv target/confirm
 	target/confirm/bin/pip install --quiet --disable-pip-version-check mpmath gmpy2
+	touch $@
+
+# What a proof costs beside other libraries, as ratios, into benches/RESULTS.md. Its Python packages are not part of `make test`.
+bench: setup-python target/bench-python/done
+	LOSSPROOF_BENCH_PYTHON=target/bench-python/bin/python cargo bench --quiet --bench proving -- --write
+
+target/bench-python/done:
+	python3 -m venv target/bench-python
+	target/bench-python/bin/pip install --quiet --disable-pip-version-check python-flint mpmath gmpy2
 	touch $@
 
 # Grades the released candle-nn; a package of its own, which builds for minutes, so not part of `make test`.
