@@ -98,7 +98,8 @@ impl Unit<'_> {
                 let mut declaration = None;
                 if fault == Fault::OtherConvention {
                     let known = Some(&self.declarations[..]);
-                    declaration = Some(convention(self.truths, case, &outputs, &self.machine, demanded, known)?);
+                    declaration =
+                        Some(convention(self.truths, case, &outputs, &self.machine, demanded, known)?);
                     as_convention(&mut verdicts, demanded);
                 }
                 let verdict = verdicts.iter().find(|verdict| verdict.name == output)?;

@@ -1,7 +1,7 @@
 //! One case asked again, and everything about its answer shown: what the command after `again:` does.
 
-use super::live::Oracle;
 use super::explain::{convention, fails, what};
+use super::live::Oracle;
 use crate::case::{Case, CaseError};
 use crate::judge::{Level, Machine, OutputVerdict, judge};
 use crate::kernel::Support;
