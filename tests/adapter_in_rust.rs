@@ -13,7 +13,7 @@ fn check(folder: &Path, subject: [&str; 2]) -> (Run, Value) {
     // `long` is above the 1024 elements from which tensors travel as base64.
     arguments.extend([
         "--regime",
-        "typical,edge,masked,tied,degenerate,long",
+        "typical,edge,cancelling,masked,degenerate,long",
         "--cases",
         "3",
         "--long",

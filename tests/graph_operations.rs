@@ -2,7 +2,7 @@
 //! f64 code, its gradient and its gradient's gradient against central differences at 300 bits.
 
 use lossproof::arithmetic::value::Value;
-use lossproof::graph::{Expr, LogClamp, Power, Tracer, gradient};
+use lossproof::graph::{Expr, Focal, LogClamp, Power, Real, SoftTarget, Tracer, gradient};
 use probe::{Array, check_gradients, numbers, values};
 
 #[path = "support/probe.rs"]
@@ -76,6 +76,9 @@ fn functions_of_one_number() {
     elementwise("sigmoid", &ANY, Expr::sigmoid, |x| 1.0 / (1.0 + (-x).exp()));
     elementwise("log_sigmoid", &ANY, Expr::log_sigmoid, |x| -((-x).exp().ln_1p()));
     elementwise("log_cosh", &ANY, Expr::log_cosh, |x| x.cosh().ln());
+    let huber = |x: f64| if x.abs() < 2.0 { x * x / 2.0 } else { 2.0 * (x.abs() - 1.0) };
+    elementwise("huber", &ANY, |x| x.huber(2.0), huber);
+    elementwise("smooth_l1", &ANY, |x| x.smooth_l1(2.0), |x| huber(x) / 2.0);
     elementwise("expm1_minus", &ANY, Expr::expm1_minus, |x| x.exp_m1() - x);
     elementwise("neg", &ANY, |x| -x, |x| -x);
     elementwise("square", &ANY, Expr::square, |x| x * x);
@@ -109,13 +112,39 @@ fn functions_of_two_numbers() {
     pairs("maximum", &x, &y, Expr::maximum, f64::max);
     pairs("minimum", &x, &y, Expr::minimum, f64::min);
     pairs("xlogy", &x, &POSITIVE, Expr::xlogy, |x, y| x * y.ln());
+    pairs("kl_div", &POSITIVE, &x, Expr::kl_div, |t, x| t * (t.ln() - x));
+    pairs("kl_div_log", &x, &y, Expr::kl_div_log, |t, x| t.exp() * (t - x));
     let softplus = |x: f64| x.exp().ln_1p();
     let bce = move |z: f64, t: f64| (1.0 - t) * softplus(z) + t * softplus(-z);
     pairs("bce_with_logits", &x, &[0.25, 0.0, 1.0, 0.5], Expr::bce_with_logits, bce);
     let entropy = |p: f64, t: f64| -(t * p.ln() + (1.0 - t) * (-p).ln_1p());
     let (p, t) = ([0.25, 0.5, 0.875, 0.125], [0.25, 0.0, 1.0, 0.5]);
     pairs("bce", &p, &t, |p, t| p.bce(t, LogClamp::None), entropy);
+    let focal = Focal { alpha: Some(Real::new(0.25)), gamma: Real::new(2.0), soft: SoftTarget::InterpolateP };
+    let plain = move |z: f64, t: f64| {
+        let (p, q) = (1.0 / (1.0 + (-z).exp()), 1.0 / (1.0 + z.exp()));
+        (0.25 * t + 0.75 * (1.0 - t)) * (t * q + (1.0 - t) * p).powi(2) * bce(z, t)
+    };
+    pairs("focal", &x, &[0.25, 0.5, 0.75, 0.125], |z, t| z.focal(t, focal), plain);
     pairs("a constant on either side", &x, &y, |x, y| (2.0 - x) / (y * 3.0), |x, y| (2.0 - x) / (y * 3.0));
+}
+
+/// with_gradient_of has the value of one array and the derivative of the other; ln 2π has none.
+#[test]
+fn gradients_pass_straight_through() {
+    let tracer = Tracer::new();
+    let [x, y, u] = [0, 1, 2].map(|slot| tracer.input(slot, &[2]));
+    let out = (x.square().with_gradient_of(&y) + x.ln_two_pi()).square();
+    let gradients = gradient(&out, &u, &[x.clone(), y.clone()]);
+    let inputs = [[3.0, -2.0], [5.0, 7.0], [1.0, 0.5]].map(|values| (vec![2], values.to_vec()));
+    let all = [out, gradients[0].clone(), gradients[1].clone()];
+    let [value, by_x, by_y] = &numbers(&tracer.graph(), &all, &inputs)[..] else { panic!("three arrays") };
+    for (i, (x, u)) in [(3.0, 1.0), (-2.0, 0.5)].into_iter().enumerate() {
+        let whole = x * x + (2.0 * std::f64::consts::PI).ln();
+        assert!((value[i].to_f64() - whole * whole).abs() <= PLAIN_ERROR * whole * whole);
+        assert_eq!(by_x[i], 0);
+        assert!((by_y[i].to_f64() - u * 2.0 * whole).abs() <= PLAIN_ERROR * whole);
+    }
 }
 
 /// x·ln y at x = 0, where ln y may be −∞, and the weighted binary cross-entropy in its three arguments.
@@ -349,6 +378,15 @@ fn rows_are_what_they_say() {
             arrays[0].chunks(4).zip(arrays[1].chunks(4)).map(row).collect()
         },
     );
+    for epsilon in [0.0, 0.25] {
+        let trace = |args: &[Expr]| args[0].cosine(&args[1], epsilon);
+        let other = (vec![2, 3, 4], (0..24).map(|i| f64::from(i * 5 % 24) / 16.0 - 0.5).collect());
+        check(&format!("cosine {epsilon}"), &[cube(), other], trace, |arrays| {
+            let dot = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>();
+            let rows = arrays[0].chunks(4).zip(arrays[1].chunks(4));
+            rows.map(|(x, y)| dot(x, y) / ((dot(x, x) + epsilon) * (dot(y, y) + epsilon)).sqrt()).collect()
+        });
+    }
     for (p, epsilon) in [(1.0, 0.0), (1.5, 0.0), (2.0, 0.0), (2.0, 0.25), (3.0, 0.5), (2.7, 0.0)] {
         // Odd numerators: no coordinate is 0, where degrees below 2 have no second derivative.
         let trace = |args: &[Expr]| (&args[0] + 0.0625).norm(Power::Finite(p), epsilon);

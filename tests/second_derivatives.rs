@@ -107,6 +107,39 @@ fn mae_is_flat_away_from_its_kink() {
     }
 }
 
+/// Both parts, on both sides of 0; smooth_l1 with beta 0 is mae.
+#[test]
+fn huber_smooth_l1_and_log_cosh() {
+    let weight = || ("weight", Tensor::float(Format::F64, &[4], vec![1.0, 0.5, 3.0, 2.0]));
+    let inputs = || vec![("prediction", floats(&[4], 5)), ("target", floats(&[4], 6)), weight()];
+    for threshold in [0.25, 1.0, 8.0] {
+        check("huber", &[("delta", threshold.into())], inputs());
+        check("smooth_l1", &[("beta", threshold.into()), ("mean_over", text("weight"))], inputs());
+    }
+    check("smooth_l1", &[("beta", 0.0.into())], inputs());
+    check("log_cosh", &[], inputs());
+}
+
+/// Where the parts meet the slope jumps from 1 to 0: any number between is a second derivative.
+#[test]
+fn at_the_threshold_of_huber_the_second_derivative_is_a_set() {
+    let one = |x: f64| Tensor::float(Format::F64, &[1], vec![x]);
+    let second = second_order("huber", &[], vec![("prediction", one(-3.0)), ("target", one(-2.0))]);
+    let [.., (_, upstream), (_, v), (_, other)] = &second.inputs[..] else {
+        panic!("upstream and two vectors")
+    };
+    let whole = upstream[0] * (v[0] - other[0]);
+    for (answer, sign) in values(&second.graph, &second.rows, &second.inputs).iter().zip([1.0, -1.0]) {
+        let Value::Set(corners) = &answer[0] else { panic!("{answer:?}") };
+        let mut ends: Vec<f64> =
+            corners.balls().iter().map(|ball| number(&Value::Point(ball.clone())).to_f64()).collect();
+        ends.sort_by(f64::total_cmp);
+        let mut expected = [0.0, sign * whole];
+        expected.sort_by(f64::total_cmp);
+        assert_eq!((ends[0], ends[ends.len() - 1]), (expected[0], expected[1]));
+    }
+}
+
 #[test]
 fn cross_entropy() {
     let logits = || ("logits", floats(&[3, 4], 3));
@@ -124,12 +157,66 @@ fn cross_entropy() {
 }
 
 #[test]
+fn cross_entropy_soft() {
+    let target = || {
+        let masses = spread(12, 4).into_iter().map(|x| x.abs() + 0.125);
+        ("target", Tensor::float(Format::F64, &[3, 4], masses.collect()))
+    };
+    let weight = || ("class_weight", Tensor::float(Format::F64, &[4], vec![1.0, 2.0, 0.5, 0.25]));
+    for reduction in ["none", "mean", "sum"] {
+        let params = [("reduction", text(reduction))];
+        check("cross_entropy_soft", &params, vec![("logits", floats(&[3, 4], 3)), target()]);
+        check("cross_entropy_soft", &params, vec![("logits", floats(&[3, 4], 5)), target(), weight()]);
+    }
+}
+
+#[test]
+fn nll_loss_is_linear() {
+    let target = Tensor::i64(&[3], vec![2, 0, -100]);
+    let second = second_order("nll_loss", &[], vec![("log_probs", floats(&[3, 4], 3)), ("target", target)]);
+    for answer in values(&second.graph, &second.rows, &second.inputs).concat() {
+        assert_eq!(number(&answer), 0);
+    }
+}
+
+#[test]
+fn kl_div() {
+    let masses = spread(6, 4).into_iter().map(|x| x.abs() + 0.125).collect();
+    let masses = Tensor::float(Format::F64, &[2, 3], masses);
+    for reduction in ["none", "batchmean", "mean", "sum"] {
+        for (log_target, target) in [(false, masses.clone()), (true, floats(&[2, 3], 7))] {
+            let params = [("reduction", text(reduction)), ("log_target", log_target.into())];
+            check("kl_div", &params, vec![("log_prediction", floats(&[2, 3], 3)), ("target", target)]);
+        }
+    }
+}
+
+#[test]
 fn bce_with_logits() {
     let target = || ("target", Tensor::float(Format::F64, &[2, 2], vec![0.25, 0.5, 0.75, 0.125]));
     let weight = || ("weight", Tensor::float(Format::F64, &[2, 2], vec![1.0, 0.5, 3.0, 2.0]));
     let pos_weight = || ("pos_weight", Tensor::float(Format::F64, &[2], vec![3.0, 0.5]));
     check("bce_with_logits", &[], vec![("logits", floats(&[2, 2], 2)), target()]);
     check("bce_with_logits", &[], vec![("logits", floats(&[2, 2], 2)), target(), weight(), pos_weight()]);
+}
+
+#[test]
+fn hinge_is_flat_away_from_its_kink() {
+    let sign = Tensor::float(Format::F64, &[3], vec![1.0, -1.0, 1.0]);
+    let second = second_order("hinge", &[], vec![("score", floats(&[3], 1)), ("target", sign)]);
+    for answer in values(&second.graph, &second.rows, &second.inputs).concat() {
+        assert_eq!(number(&answer), 0);
+    }
+}
+
+#[test]
+fn gaussian_nll() {
+    let variance = || ("variance", Tensor::float(Format::F64, &[3], vec![0.5, 2.0, 1.25]));
+    let inputs = || vec![("mean", floats(&[3], 5)), ("target", floats(&[3], 6)), variance()];
+    check("gaussian_nll", &[], inputs());
+    check("gaussian_nll", &[("full", true.into()), ("reduction", text("sum"))], inputs());
+    let cut = [("variance_floor", 1.0.into()), ("floor_gradient", text("cut"))];
+    check("gaussian_nll", &cut, inputs());
 }
 
 #[test]
@@ -153,6 +240,32 @@ fn bce() {
         &[("probability_clip", 0.25.into()), ("reduction", text("none"))],
         vec![("probability", unit(&[0.125, 0.625, 0.875, 0.5])), ("target", unit(&[0.25, 0.5, 0.75, 0.125]))],
     );
+}
+
+#[test]
+fn focal_sigmoid() {
+    let soft = || Tensor::float(Format::F64, &[2, 2], vec![0.25, 0.5, 0.75, 0.125]);
+    let hard = Tensor::float(Format::F64, &[2, 2], vec![0.0, 1.0, 1.0, 0.0]);
+    let inputs = |target: Tensor| vec![("logits", floats(&[2, 2], 2)), ("target", target)];
+    for gamma in [0.0, 0.5, 1.0, 2.0, 3.5] {
+        check("focal_sigmoid", &[("gamma", gamma.into())], inputs(hard.clone()));
+        for meaning in ["interpolate_p", "exp_bce", "log_weight", "linear"] {
+            let params = [("gamma", gamma.into()), ("soft_target", text(meaning))];
+            check("focal_sigmoid", &params, inputs(soft()));
+            let without = [params[0].clone(), params[1].clone(), ("alpha", ParamValue::Null)];
+            check("focal_sigmoid", &without, inputs(soft()));
+        }
+    }
+}
+
+#[test]
+fn cosine_embedding() {
+    let signs = Tensor::float(Format::F64, &[2], vec![1.0, -1.0]);
+    for (epsilon, margin) in [(0.0, -1.0), (0.0390625, -1.0), (0.0, 1.0)] {
+        let params = [("epsilon", epsilon.into()), ("margin", margin.into()), ("reduction", text("sum"))];
+        let inputs = vec![("x1", floats(&[2, 3], 1)), ("x2", floats(&[2, 3], 4)), ("target", signs.clone())];
+        check("cosine_embedding", &params, inputs);
+    }
 }
 
 #[test]

@@ -1,11 +1,10 @@
-//! Balls of binary cross-entropy of probabilities and its derivatives.
+//! Balls of binary cross-entropy of probabilities and its derivatives; and what those of logits need.
 //!
 //! *Sound*: compositions of sound operations; a case is taken only where the whole ball is in it. *Tight*: forms without
 //! cancellation, and exact where p and y are and the result is rational. *Total*.
 
 use super::ball::{Ball, Place};
-use super::elementary::{ln, ln_1p};
-use super::evaluate::weighted_sum;
+use super::elementary::{ln, ln_1p, softplus};
 use super::monomial::Parts;
 use super::value::extremum;
 use crate::graph::{LogClamp, PYTORCH_FLOOR};
@@ -93,6 +92,9 @@ pub fn bce_gradient_parts(p: &Ball, y: &Ball, clamp: LogClamp, prec: u32) -> Opt
 /// ln(1−p) − ln p, ∞ at 0, −∞ at 1; exactly 0 at ½. As ln(1 + (1−2p)/p) up to ½ and −ln(1 + (2p−1)/(1−p)) above; with a
 /// cut, of the logarithms that it leaves.
 pub fn bce_target_gradient(p: &Ball, clamp: LogClamp, prec: u32) -> Ball {
+    if matches!(p, Ball::Undefined) {
+        return Ball::Undefined;
+    }
     let q = one_minus(p, prec);
     let Some([on, off]) = kept(p, clamp, prec) else { return Ball::Unknown };
     if !(on && off) {
@@ -108,4 +110,31 @@ pub fn bce_target_gradient(p: &Ball, clamp: LogClamp, prec: u32) -> Ball {
         Place::Negative => ln_1p(&gap.neg().div(&q, prec), prec).neg(),
         Place::Straddles => ln_1p(&p.neg(), prec).sub(&ln(p, prec), prec),
     }
+}
+
+/// a·f() + b·g(), where a term whose factor is exactly 0 is left out, whatever it is.
+pub fn weighted_sum(
+    (a, f): (&Ball, impl FnOnce() -> Ball),
+    (b, g): (&Ball, impl FnOnce() -> Ball),
+    prec: u32,
+) -> Ball {
+    match (a.is_zero(), b.is_zero()) {
+        (true, _) => b.mul(&g(), prec),
+        (_, true) => a.mul(&f(), prec),
+        _ => a.mul(&f(), prec).add(&b.mul(&g(), prec), prec),
+    }
+}
+
+/// w·softplus(−z) − softplus(z) = (w − 1)·softplus(−|z|) − z, or − w·z below 0: exact but for a term that vanishes.
+pub fn softplus_gap(z: &Ball, w: &Ball, prec: u32) -> Ball {
+    let (tail, main) = match z.place() {
+        Place::Negative => (softplus(z, prec), w.mul(z, prec)),
+        Place::Positive | Place::Zero => (softplus(&z.neg(), prec), z.clone()),
+        Place::Straddles => {
+            let gain = w.mul(&softplus(&z.neg(), prec), prec);
+            return gain.sub(&softplus(z, prec), prec);
+        }
+    };
+    let rest = w.sub(&Ball::one(), prec);
+    if rest.is_zero() { main.neg() } else { rest.mul(&tail, prec).sub(&main, prec) }
 }

@@ -102,6 +102,12 @@ pub fn ln(x: &Ball, prec: u32) -> Ball {
     }
 }
 
+/// ln 2π: an irrational number, never exact.
+pub fn ln_two_pi(prec: u32) -> Ball {
+    let pi = Ball::rounded(Float::with_val_round(prec + 8, Constant::Pi, Round::Nearest), Radius::ZERO);
+    ln(&pi.add(&pi, prec + 8), prec)
+}
+
 /// r/(m − r) rounded up, for m > r.
 fn over_least(mid: &Float, rad: Radius) -> Radius {
     if rad.is_zero() {
@@ -177,7 +183,7 @@ pub fn sqrt_of_nonnegative(x: &Ball, prec: u32) -> Ball {
 
 /// tanh x.
 ///
-/// |tanh′| ≤ 1.
+/// |tanh′| ≤ 1. And |tanh| < 1: what rounds to ±1 lies strictly inside, and no precision would show it for large x.
 pub fn tanh(x: &Ball, prec: u32) -> Ball {
     match x {
         Infinite(negative) => {
@@ -188,7 +194,13 @@ pub fn tanh(x: &Ball, prec: u32) -> Ball {
             }
         }
         Finite { mid, rad, side } => {
-            Ball::rounded_on(Float::with_val_round(prec, mid.tanh_ref(), Round::Nearest), *rad, *side)
+            let y: Rounded = Float::with_val_round(prec, mid.tanh_ref(), Round::Nearest);
+            if y.0 == 1 || y.0 == -1 {
+                let side = if y.0 == 1 { Side::Below } else { Side::Above };
+                let rad = *rad + Radius::half_ulp(&y.0);
+                return Ball::sided(y.0, rad, side);
+            }
+            Ball::rounded_on(y, *rad, *side)
         }
         Undefined => Undefined,
         Huge(_) | Unknown => Unknown,
@@ -221,7 +233,7 @@ pub fn sigmoid(x: &Ball, prec: u32) -> Ball {
 }
 
 /// The ball of f(m), widened by a bound that depends on |f(m)|.
-fn widened(y: Ball, rad: Radius, bound: impl Fn(Radius) -> Radius) -> Ball {
+pub(super) fn widened(y: Ball, rad: Radius, bound: impl Fn(Radius) -> Radius) -> Ball {
     if rad.is_zero() {
         return y;
     }
@@ -393,6 +405,19 @@ pub fn pow(x: &Ball, p: f64, prec: u32) -> Ball {
                 return Ball::rounded(y, Radius::ZERO);
             }
             let Some((low, high)) = x.ends(prec) else { return Unknown };
+            let side = x.side();
+            if side != Side::Any {
+                // Strictly monotone: beside an exact power of the midpoint, up to the power of the other end.
+                let (near, ternary) = Float::with_val_round(prec, mid.pow(&degree), Round::Nearest);
+                let end = if side == Side::Above { &high } else { &low };
+                let side = if p > 0.0 { side } else { side.flipped() };
+                let outward = if side == Side::Above { Round::Up } else { Round::Down };
+                let far = Float::with_val_round(prec, end.pow(&degree), outward).0;
+                let distance = Float::with_val(prec, &far - &near).abs();
+                if ternary == Ordering::Equal && near.is_finite() && !near.is_zero() && distance > 0 {
+                    return Ball::sided(near, Radius::above(&distance) + Radius::half_ulp(&distance), side);
+                }
+            }
             let (low, high) = if p > 0.0 { (low, high) } else { (high, low) };
             let low = Float::with_val_round(prec, (&low).pow(&degree), Round::Down).0;
             let high = Float::with_val_round(prec, (&high).pow(&degree), Round::Up).0;

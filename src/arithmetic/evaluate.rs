@@ -5,9 +5,12 @@
 mod decide;
 
 use super::ball::{Ball, Place};
-use super::binary;
+use super::binary::{self, softplus_gap, weighted_sum};
+use super::cosine::Cosine;
+use super::divergence;
 use super::elementary as f;
 use super::focal;
+use super::huber::{huber, smooth_l1};
 use super::monomial::RowParts;
 use super::rows::{Exponentials, Maximum, RowNorm};
 use super::value::{Effort, Kink, Value, at_kink, extremum};
@@ -40,6 +43,7 @@ pub struct Evaluation<'a> {
     stores: Vec<Store>,
     exponentials: HashMap<(NodeId, usize), Option<Exponentials>>,
     norms: HashMap<(NodeId, usize), RowNorm>,
+    cosines: HashMap<([NodeId; 2], usize), Cosine>,
     maxima: HashMap<(NodeId, usize), Maximum>,
     totals: HashMap<(NodeId, usize), Ball>,
     norm_parts: RefCell<HashMap<(NodeId, usize), Option<RowParts>>>,
@@ -63,6 +67,7 @@ impl<'a> Evaluation<'a> {
             stores: nodes.iter().map(|_| Store::Absent).collect(),
             exponentials: HashMap::new(),
             norms: HashMap::new(),
+            cosines: HashMap::new(),
             maxima: HashMap::new(),
             totals: HashMap::new(),
             norm_parts: RefCell::new(HashMap::new()),
@@ -155,7 +160,9 @@ impl<'a> Evaluation<'a> {
             | Op::SoftCrossEntropyGradient
             | Op::Norm { .. }
             | Op::NormGradient { .. }
-            | Op::Normalize => shape.len() - 1,
+            | Op::Normalize
+            | Op::Cosine { .. }
+            | Op::CosineGradient { .. } => shape.len() - 1,
             _ => return None,
         };
         let stride: usize = shape[axis + 1..].iter().product();
@@ -182,7 +189,7 @@ impl<'a> Evaluation<'a> {
             let node = &nodes[id];
             match &node.op {
                 Op::Select(mask) => id = node.args[usize::from(!mask[element])],
-                Op::Reshape | Op::StopGradient => id = node.args[0],
+                Op::Reshape | Op::StopGradient | Op::GradientTo => id = node.args[0],
                 Op::Gather(indices) => (id, element) = (node.args[0], indices[element]),
                 Op::Broadcast => {
                     id = node.args[0];
@@ -260,6 +267,7 @@ impl<'a> Evaluation<'a> {
         match &node.op {
             Op::Input(slot) => Point(Ball::from_f64(self.program.values(self.case, *slot)[element])),
             Op::Constant(x) => Point(Ball::from_f64(x.get())),
+            Op::LnTwoPi => Point(f::ln_two_pi(prec)),
             Op::Add => {
                 let sum = self.arg(id, 0, element).add(self.arg(id, 1, element), prec, here);
                 self.settled_zero(sum, id, element, false)
@@ -345,7 +353,18 @@ impl<'a> Evaluation<'a> {
             Op::LogSigmoid => unary(&|x| f::log_sigmoid(x, prec)),
             Op::LogCosh => unary(&|x| f::log_cosh(x, prec)),
             Op::Expm1Minus => unary(&|x| f::expm1_minus(x, prec)),
+            Op::Huber(delta) => unary(&|x| huber(x, delta.get(), prec)),
+            Op::SmoothL1(beta) => unary(&|x| smooth_l1(x, beta.get(), prec)),
             Op::Xlogy => Point(f::xlogy(&self.ball(id, 0, element), &self.ball(id, 1, element), prec)),
+            Op::KlDiv | Op::KlDivSlope | Op::KlDivLog | Op::KlDivLogSlope => {
+                let (t, x) = (self.ball(id, 0, element), self.ball(id, 1, element));
+                Point(match node.op {
+                    Op::KlDiv => divergence::kl_div(&t, &x, prec),
+                    Op::KlDivSlope => divergence::kl_div_slope(&t, &x, prec),
+                    Op::KlDivLog => divergence::kl_div_log(&t, &x, prec),
+                    _ => divergence::kl_div_log_slope(&t, &x, prec),
+                })
+            }
             Op::BceWithLogits | Op::BceWithLogitsWeighted | Op::SigmoidMinus | Op::SigmoidMinusWeighted => {
                 let (z, y) = (self.ball(id, 0, element), self.ball(id, 1, element));
                 let positive = match node.op {
@@ -442,13 +461,23 @@ impl<'a> Evaluation<'a> {
                 self.fill_norm(id, row, two, 0.0);
                 Point(self.ball(id, 0, element).div(&self.norms[&(node.args[0], row)].norm, prec))
             }
+            Op::Cosine { epsilon } => {
+                let key = self.fill_cosine(id, element, epsilon.get());
+                Point(self.cosines[&key].value(prec))
+            }
+            Op::CosineGradient { epsilon } => {
+                let key = self.fill_cosine(id, self.row_number(id, element), epsilon.get());
+                let (x, y) = (self.ball(id, 0, element), self.ball(id, 1, element));
+                Point(self.cosines[&key].gradient(&x, &y, prec))
+            }
             Op::Select(_)
             | Op::Broadcast
             | Op::Reshape
             | Op::Slice { .. }
             | Op::Concatenate { .. }
             | Op::Gather(_)
-            | Op::StopGradient => unreachable!("views are followed"),
+            | Op::StopGradient
+            | Op::GradientTo => unreachable!("views are followed"),
         }
     }
 
@@ -462,6 +491,20 @@ impl<'a> Evaluation<'a> {
         let (count, norm) = (values.len(), RowNorm::of(&values, p.power(), epsilon, self.effort.prec));
         self.evaluations += count as u64;
         self.norms.insert(key, norm);
+    }
+
+    /// What a row of two arguments shares; its key.
+    fn fill_cosine(&mut self, id: NodeId, row: usize, epsilon: f64) -> ([NodeId; 2], usize) {
+        let args = &self.program.graph.nodes()[id].args;
+        let key = ([args[0], args[1]], row);
+        if !self.cosines.contains_key(&key) {
+            let (mut x_hulls, mut y_hulls) = (Vec::new(), Vec::new());
+            let (x, y) = (self.row(id, 0, row, &mut x_hulls), self.row(id, 1, row, &mut y_hulls));
+            let (count, cosine) = (2 * x.len(), Cosine::of(&x, &y, epsilon, self.effort.prec));
+            self.evaluations += count as u64;
+            self.cosines.insert(key, cosine);
+        }
+        key
     }
 
     /// An element of an operation on rows of exponentials.
@@ -526,33 +569,6 @@ impl<'a> Evaluation<'a> {
             }
         }
     }
-}
-
-/// a·f() + b·g(), where a term whose factor is exactly 0 is left out, whatever it is.
-pub(super) fn weighted_sum(
-    (a, f): (&Ball, impl FnOnce() -> Ball),
-    (b, g): (&Ball, impl FnOnce() -> Ball),
-    prec: u32,
-) -> Ball {
-    match (a.is_zero(), b.is_zero()) {
-        (true, _) => b.mul(&g(), prec),
-        (_, true) => a.mul(&f(), prec),
-        _ => a.mul(&f(), prec).add(&b.mul(&g(), prec), prec),
-    }
-}
-
-/// w·softplus(−z) − softplus(z) = (w − 1)·softplus(−|z|) − z, or − w·z below 0: exact but for a term that vanishes.
-fn softplus_gap(z: &Ball, w: &Ball, prec: u32) -> Ball {
-    let (tail, main) = match z.place() {
-        Place::Negative => (f::softplus(z, prec), w.mul(z, prec)),
-        Place::Positive | Place::Zero => (f::softplus(&z.neg(), prec), z.clone()),
-        Place::Straddles => {
-            let gain = w.mul(&f::softplus(&z.neg(), prec), prec);
-            return gain.sub(&f::softplus(z, prec), prec);
-        }
-    };
-    let rest = w.sub(&Ball::one(), prec);
-    if rest.is_zero() { main.neg() } else { rest.mul(&tail, prec).sub(&main, prec) }
 }
 
 /// Element k of a row of n elements, `stride` apart.

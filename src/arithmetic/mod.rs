@@ -4,10 +4,15 @@
 
 pub mod ball;
 mod binary;
+#[cfg(test)]
+mod binary_soundness;
+mod cosine;
+pub mod divergence;
 pub mod elementary;
 pub mod evaluate;
 pub mod fast;
 mod focal;
+pub mod huber;
 mod monomial;
 pub mod radius;
 mod rows;

@@ -98,6 +98,10 @@ enum Atom {
     Norm { p: f64, epsilon: f64, sizes: Arc<Vec<Float>> },
     /// ln(1 + e^−size).
     Tail(Float),
+    /// ln n of a whole number n ≥ 2.
+    Ln(Integer),
+    /// e^x.
+    Exp(Float),
 }
 
 /// Beyond this many bits a rational is not worth building.
@@ -127,6 +131,14 @@ impl Parts {
     /// An exact rational.
     pub fn rational(x: Rational) -> Parts {
         Parts { terms: Monomial::rational(x).into_iter().collect(), side: Side::Any }
+    }
+
+    /// ±√radicand, of a rational that is at least 0.
+    pub fn root(negative: bool, radicand: Rational) -> Parts {
+        if radicand == 0 {
+            return Parts::rational(radicand);
+        }
+        Parts::from(Monomial { negative, radicand, degree: 2, atoms: Vec::new() })
     }
 
     /// −x.
@@ -207,6 +219,51 @@ impl Parts {
             return z.is_exact().then(|| Parts::from(atom));
         }
         Parts::of(z).filter(|z| z.side == Side::Any)?.add(Parts::from(atom))
+    }
+
+    /// ln x of an exact x above 0, as k·ln 2 + ln n for x = n·2^k with an odd n: the logarithms of 2 and of ½, and whatever
+    /// else makes a product of 1, cancel. ln 1 = 0 has no term.
+    pub fn ln(x: &Ball) -> Option<Parts> {
+        let Ball::Finite { mid, .. } = x else { return None };
+        if !x.is_exact() || mid.is_zero() || mid.is_sign_negative() {
+            return None;
+        }
+        let (mantissa, exponent) = mid.to_integer_exp()?;
+        let zeros = mantissa.find_one(0)?;
+        let odd = mantissa >> zeros;
+        let logarithm = |n: Integer| Monomial { atoms: vec![(Atom::Ln(n), 1.0)], ..Monomial::one() };
+        let twos = match Monomial::rational(Rational::from(exponent + i32::try_from(zeros).ok()?)) {
+            Some(k) => Parts::from(k.mul(logarithm(Integer::from(2)))?),
+            None => Parts::rational(Rational::new()),
+        };
+        if odd == 1 { Some(twos) } else { twos.add(Parts::from(logarithm(odd))) }
+    }
+
+    /// t·(ln t − x) of exact numbers, t = 2^e: t·e·ln 2 − t·x. For a t that is no power of two it is irrational, and so is a
+    /// sum with it: every odd prime's logarithm then has a factor above 0. Powers of two may cancel: 2·ln 2 + 4·¼·ln ¼ = 0.
+    pub fn kl_div(t: &Ball, x: &Ball) -> Option<Parts> {
+        let Ball::Finite { mid, .. } = t else { return None };
+        let e = mid.get_exp().filter(|_| t.is_exact())? - 1;
+        if *mid != Float::with_val(2, 1) << e {
+            return None;
+        }
+        let ln_2 =
+            Parts::from(Monomial { atoms: vec![(Atom::Ln(Integer::from(2)), 1.0)], ..Monomial::one() });
+        let logarithm = ln_2.mul(Parts::rational(Rational::from(e)))?;
+        logarithm.add(Parts::exactly(x)?.neg())?.mul(Parts::exactly(t)?)
+    }
+
+    /// e^t·(t − x) of exact numbers. Equal t may cancel; powers of e to different rational numbers never do.
+    pub fn kl_div_log(t: &Ball, x: &Ball) -> Option<Parts> {
+        let gap = Parts::exactly(t)?.add(Parts::exactly(x)?.neg())?;
+        let Ball::Finite { mid, .. } = t else { return None };
+        let atoms = if mid.is_zero() { Vec::new() } else { vec![(Atom::Exp(mid.clone()), 1.0)] };
+        gap.mul(Parts::from(Monomial { atoms, ..Monomial::one() }))
+    }
+
+    /// An exact ball.
+    fn exactly(x: &Ball) -> Option<Parts> {
+        Parts::of(x).filter(|parts| parts.side == Side::Any)
     }
 
     /// The side of the other terms' sum on which the number is, where these terms are all of one sign: every monomial's

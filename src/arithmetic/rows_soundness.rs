@@ -12,10 +12,10 @@ use rug::ops::Pow;
 
 /// A number known to within its ends: the reference's own arithmetic, rounded outward.
 #[derive(Clone)]
-struct Span(Float, Float);
+pub(super) struct Span(Float, Float);
 
 impl Span {
-    fn point(x: &Float) -> Span {
+    pub(super) fn point(x: &Float) -> Span {
         Span(x.clone(), x.clone())
     }
 
@@ -23,15 +23,19 @@ impl Span {
         Span(f(&self.0, Round::Down), f(&self.1, Round::Up))
     }
 
-    fn exp(&self) -> Span {
+    pub(super) fn exp(&self) -> Span {
         self.monotone(|x, round| Float::with_val_round(REFERENCE, x.exp_ref(), round).0)
+    }
+
+    pub(super) fn ln(&self) -> Span {
+        self.monotone(|x, round| Float::with_val_round(REFERENCE, x.ln_ref(), round).0)
     }
 
     fn ln_1p(&self) -> Span {
         self.monotone(|x, round| Float::with_val_round(REFERENCE, x.ln_1p_ref(), round).0)
     }
 
-    fn add(&self, other: &Span) -> Span {
+    pub(super) fn add(&self, other: &Span) -> Span {
         let sum = |a: &Float, b: &Float, round| Float::with_val_round(REFERENCE, a + b, round).0;
         Span(sum(&self.0, &other.0, Round::Down), sum(&self.1, &other.1, Round::Up))
     }
@@ -40,7 +44,7 @@ impl Span {
         Span(Float::with_val(self.1.prec(), -&self.1), Float::with_val(self.0.prec(), -&self.0))
     }
 
-    fn sub(&self, other: &Span) -> Span {
+    pub(super) fn sub(&self, other: &Span) -> Span {
         self.add(&other.neg())
     }
 
@@ -54,7 +58,7 @@ impl Span {
         Span(low.unwrap(), high.unwrap())
     }
 
-    fn mul(&self, other: &Span) -> Span {
+    pub(super) fn mul(&self, other: &Span) -> Span {
         self.corners(other, |a, b, round| Float::with_val_round(REFERENCE, a * b, round).0)
     }
 
@@ -63,7 +67,7 @@ impl Span {
         self.corners(other, |a, b, round| Float::with_val_round(REFERENCE, a / b, round).0)
     }
 
-    fn truth(self) -> Truth {
+    pub(super) fn truth(self) -> Truth {
         Truth::Around(self.0, self.1)
     }
 }

@@ -4,6 +4,7 @@
 //! names of its parameters say which values are worth a case. No generator knows a loss by its id, but for the table of
 //! bugs that shipped. A case depends on (loss, format, regime, what the subject takes, seed, its index) and on nothing else.
 
+mod directions;
 mod distributions;
 mod draft;
 mod elementwise;
@@ -13,6 +14,7 @@ mod probability;
 mod random;
 mod residual;
 mod rows;
+mod spread;
 mod triggers;
 mod upstream;
 mod vectors;
@@ -184,6 +186,8 @@ enum Kind {
     Elementwise(elementwise::Roles),
     /// Probabilities against probabilities.
     Probability(probability::Roles),
+    /// Pairs of embeddings with a sign.
+    Directions(directions::Roles),
     /// Embeddings.
     Vectors(Vec<&'static str>),
     /// None of these: each input by its domain alone.
@@ -202,6 +206,8 @@ impl Kind {
             Kind::Elementwise(roles)
         } else if let Some(roles) = probability::roles(spec) {
             Kind::Probability(roles)
+        } else if let Some(roles) = directions::roles(spec) {
+            Kind::Directions(roles)
         } else if let Some(roles) = vectors::roles(spec) {
             Kind::Vectors(roles)
         } else {
@@ -296,6 +302,7 @@ fn drawn(
         Kind::Distributions(roles) => distributions::fill(&mut draft, roles),
         Kind::Elementwise(roles) => elementwise::fill(&mut draft, roles),
         Kind::Probability(roles) => probability::fill(&mut draft, roles),
+        Kind::Directions(roles) => directions::fill(&mut draft, roles),
         Kind::Vectors(names) => vectors::fill(&mut draft, &names),
         Kind::Other => {}
     }

@@ -7,7 +7,8 @@ use crate::truth::Verified;
 /// Why there is no truth.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub(crate) enum NoTruth {
-    /// The case is refused.
+    /// The case is refused. Stored cases are not.
+    #[cfg_attr(not(feature = "oracle"), allow(dead_code))]
     #[error(transparent)]
     Refused(CaseError),
     /// Nothing is stored of it.

@@ -72,7 +72,6 @@ fn output(
     })
 }
 
-
 fn kind(truth: &Truth) -> Option<Kind> {
     match truth {
         Truth::Proved(_) => Some(Kind::Proved),
@@ -129,7 +128,8 @@ fn case(file: &File, params: &Params, test: &Test) -> Result<Case, TestError> {
         test.inputs.iter().map(|(name, tensor)| (name.clone(), tensor.0.clone())).collect();
     let entry = crate::loss::find(&file.loss);
     let entry = entry.ok_or_else(|| crate::case::CaseError::UnknownLoss(file.loss.clone()))?;
-    let gradients = entry.spec().differentiable().filter(|name| test.outputs.contains_key(&gradient_name(name)));
+    let gradients =
+        entry.spec().differentiable().filter(|name| test.outputs.contains_key(&gradient_name(name)));
     let case = Case {
         loss: file.loss.clone(),
         format: file.format,
@@ -140,9 +140,10 @@ fn case(file: &File, params: &Params, test: &Test) -> Result<Case, TestError> {
     };
     let case = case.checked()?;
     // A gradient that is left out is a test that sees less.
-    let missing = entry.spec().differentiable().find(|name| {
-        case.inputs.contains_key(*name) && !test.outputs.contains_key(&gradient_name(name))
-    });
+    let missing = entry
+        .spec()
+        .differentiable()
+        .find(|name| case.inputs.contains_key(*name) && !test.outputs.contains_key(&gradient_name(name)));
     match missing {
         Some(name) => Err(TestError::Outputs(format!("there is no output `{}`", gradient_name(name)))),
         None => Ok(case),
@@ -208,4 +209,3 @@ fn tolerance(name: &str, stored: &Output) -> Result<Tolerance, TestError> {
         overflows_on_the_way: on_the_way,
     })
 }
-

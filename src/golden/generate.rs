@@ -2,7 +2,9 @@
 
 use super::select::{self, Chosen};
 use super::write::{file_text, manifest_text};
-use super::{File, GoldenError, Group, Listed, MANIFEST, MachineModel, Manifest, Note, SCHEMA, SCHEMA_FILE, Source};
+use super::{
+    File, GoldenError, Group, Listed, MANIFEST, MachineModel, Manifest, Note, SCHEMA, SCHEMA_FILE, Source,
+};
 use super::{relative_path, rivals, schema, tensors};
 use crate::case::regime::{Regime, Taken, generate, trigger_cases};
 use crate::check::{LONGEST, Progress};
@@ -62,13 +64,16 @@ pub fn source(seed: u64) -> Source {
 /// Writes the files of the wanted losses, the schema and the manifest, which then lists these files and no others.
 ///
 /// Deterministic: the same bytes on any number of threads. Errors: a file cannot be written.
-pub fn generate_into(folder: &Path, wanted: &Wanted, progress: &dyn Progress) -> Result<Written, GoldenError> {
+pub fn generate_into(
+    folder: &Path,
+    wanted: &Wanted,
+    progress: &dyn Progress,
+) -> Result<Written, GoldenError> {
     let losses: Vec<&dyn LossEntry> = LOSSES.iter().copied().filter(|entry| wanted.takes(*entry)).collect();
     let units: Vec<(&dyn LossEntry, Format)> =
         losses.iter().flat_map(|&entry| Format::ALL.map(|format| (entry, format))).collect();
     progress.begin(units.len());
-    let mut manifest =
-        Manifest { schema: SCHEMA, source: source(wanted.seed), files: BTreeMap::new() };
+    let mut manifest = Manifest { schema: SCHEMA, source: source(wanted.seed), files: BTreeMap::new() };
     let mut written = Written::default();
     let mut write = |path: String, bytes: &[u8]| -> Result<(), GoldenError> {
         let full_path = folder.join(&path);

@@ -43,7 +43,8 @@ pub use restrict::restricted;
 #[cfg(feature = "oracle")]
 pub use select::FILE_BUDGET;
 pub use types::{
-    File, Group, Ignoring, Kind, Listed, MachineModel, Manifest, Note, Output, SCHEMA, Source, StoredTensor, Test,
+    File, Group, Ignoring, Kind, Listed, MachineModel, Manifest, Note, Output, SCHEMA, Source, StoredTensor,
+    Test,
 };
 #[cfg(feature = "oracle")]
 pub use verify::{Difference, Verification, verify};
@@ -51,6 +52,7 @@ pub use write::{file_text, manifest_text};
 
 use crate::format::Format;
 use crate::loss::Spec;
+use std::path::PathBuf;
 
 /// The manifest's name in the folder.
 pub const MANIFEST: &str = "MANIFEST.json";
@@ -59,7 +61,16 @@ pub const MANIFEST: &str = "MANIFEST.json";
 pub const SCHEMA_FILE: &str = "schema.json";
 
 /// The golden files that come with the crate's sources.
-pub const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/golden");
+const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/golden");
+
+/// The environment variable that names another folder of golden files.
+pub const FOLDER_VARIABLE: &str = "LOSSPROOF_GOLDEN";
+
+/// The folder of the golden files where nothing else is said: those that come with the crate's sources, or what
+/// [`FOLDER_VARIABLE`] names.
+pub fn folder() -> PathBuf {
+    std::env::var_os(FOLDER_VARIABLE).map_or_else(|| PathBuf::from(SHIPPED), PathBuf::from)
+}
 
 /// The place of a loss's file in the folder.
 pub fn relative_path(spec: &Spec, format: Format) -> String {

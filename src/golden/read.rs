@@ -20,13 +20,17 @@ pub enum GoldenError {
         error: std::io::Error,
     },
     /// There is no set of golden files.
-    #[error("{folder} holds no golden files: it has no {MANIFEST}; `lossproof golden generate {folder}` writes them")]
+    #[error(
+        "{folder} holds no golden files: it has no {MANIFEST}; `lossproof golden generate {folder}` writes them"
+    )]
     NoSet {
         /// The folder.
         folder: String,
     },
     /// It is of a form that this version does not know yet.
-    #[error("{path} has schema {found}, and this version of lossproof reads up to {SCHEMA}: take a newer lossproof")]
+    #[error(
+        "{path} has schema {found}, and this version of lossproof reads up to {SCHEMA}: take a newer lossproof"
+    )]
     Newer {
         /// The file.
         path: String,
@@ -103,9 +107,12 @@ pub fn read_file(path: &str, bytes: &[u8]) -> Result<Read, GoldenError> {
     let file: File = parse(path, bytes)?;
     let wrong = |problem: String| GoldenError::File { path: path.to_owned(), problem };
     let entry = loss::find(&file.loss);
-    let spec = entry.ok_or_else(|| wrong(format!("its loss `{}` is not in the catalogue", file.loss)))?.spec();
+    let spec =
+        entry.ok_or_else(|| wrong(format!("its loss `{}` is not in the catalogue", file.loss)))?.spec();
     if file.machine != MachineModel::of(file.format) || file.nonnegative != spec.nonnegative {
-        return Err(wrong("its machine model or `nonnegative` are not those of its loss and format".to_owned()));
+        return Err(wrong(
+            "its machine model or `nonnegative` are not those of its loss and format".to_owned(),
+        ));
     }
     let mut tests = Vec::new();
     for group in &file.groups {
@@ -125,13 +132,7 @@ pub fn read_file(path: &str, bytes: &[u8]) -> Result<Read, GoldenError> {
     if tests.len() != file.number_of_tests {
         return Err(wrong(format!("it has {} tests, and says {}", tests.len(), file.number_of_tests)));
     }
-    // The text is a function of the content: spaces, repeated fields, another notation of a number are changes, too.
-    let text = super::file_text(&file);
-    if text.as_bytes() != bytes {
-        let at = text.bytes().zip(bytes).position(|(a, b)| a != *b).unwrap_or(text.len().min(bytes.len()));
-        let line = bytes[..at].iter().filter(|&&byte| byte == b'\n').count() + 1;
-        return Err(wrong(format!("line {line} is not as lossproof writes it")));
-    }
+    as_written(&super::file_text(&file), bytes).map_err(wrong)?;
     Ok(Read { path: path.to_owned(), file, tests })
 }
 
@@ -143,7 +144,22 @@ pub fn read_manifest(folder: &Path) -> Result<Manifest, GoldenError> {
     if !path.is_file() {
         return Err(GoldenError::NoSet { folder: folder.display().to_string() });
     }
-    parse(&path.display().to_string(), &bytes_of(&path)?)
+    let (name, bytes) = (path.display().to_string(), bytes_of(&path)?);
+    let manifest: Manifest = parse(&name, &bytes)?;
+    match as_written(&super::manifest_text(&manifest), &bytes) {
+        Ok(()) => Ok(manifest),
+        Err(problem) => Err(GoldenError::File { path: name, problem }),
+    }
+}
+
+/// Whether bytes are the text of their content: spaces, repeated fields, another notation of a number are changes, too.
+fn as_written(text: &str, bytes: &[u8]) -> Result<(), String> {
+    if text.as_bytes() == bytes {
+        return Ok(());
+    }
+    let at = text.bytes().zip(bytes).position(|(a, b)| a != *b).unwrap_or(text.len().min(bytes.len()));
+    let line = bytes[..at].iter().filter(|&&byte| byte == b'\n').count() + 1;
+    Err(format!("line {line} is not as lossproof writes it"))
 }
 
 /// The golden files of a folder that the manifest lists and `wanted` takes by loss and format, each held against its hash.

@@ -22,7 +22,9 @@ pub fn restricted(case: &Case, verified: &Verified, support: &Support) -> Option
     let wanted: Vec<bool> = verified
         .outputs
         .iter()
-        .map(|truth| truth.name == LOSS || case.gradients.iter().any(|name| gradient_name(name) == truth.name))
+        .map(|truth| {
+            truth.name == LOSS || case.gradients.iter().any(|name| gradient_name(name) == truth.name)
+        })
         .collect();
     let outputs = verified.outputs.iter().zip(&wanted).filter(|(_, wanted)| **wanted);
     let tolerances = verified.tolerances.iter().zip(&wanted).filter(|(_, wanted)| **wanted);
@@ -41,7 +43,10 @@ pub fn restricted(case: &Case, verified: &Verified, support: &Support) -> Option
 pub fn budgets_hold(machine: &Machine, case: &Case, longest_sum: usize) -> Result<(), String> {
     let model = Machine::of(case.format);
     if machine.compute != model.compute {
-        return Err(format!("its compute format is {}, the budgets are for {}", machine.compute, model.compute));
+        return Err(format!(
+            "its compute format is {}, the budgets are for {}",
+            machine.compute, model.compute
+        ));
     }
     if machine.flush_to_zero != model.flush_to_zero {
         return Err("it may flush subnormals, the budgets are for kernels that do not".to_owned());

@@ -121,6 +121,16 @@ const DISTORTIONS: &[Distortion] = &[
     },
 ];
 
+/// Wrong kernels that nearly every test convicts: a flag for them would say nothing.
+const EVERYDAY: &[&str] =
+    &["wrong_sign", "twice", "forgets_the_last", "half_the_bits", "a_quarter_of_the_bits"];
+
+/// Whether nearly every test convicts a wrong kernel.
+pub fn is_everyday(name: &str) -> bool {
+    EVERYDAY.contains(&name)
+        || Trivial::ALL.into_iter().any(|t| t != Trivial::IgnoresUpstream && trivial_name(t) == name)
+}
+
 /// What an altered case would have given.
 const IGNORES: &str = "ignores_";
 const FOLLOWS: &str = "follows_";
@@ -239,7 +249,14 @@ impl Convicted {
     }
 
     /// A kernel of the registry.
-    fn kernel(&mut self, name: &str, kernel: &dyn Kernel, case: &Case, verified: &Verified, machine: &Machine) {
+    fn kernel(
+        &mut self,
+        name: &str,
+        kernel: &dyn Kernel,
+        case: &Case,
+        verified: &Verified,
+        machine: &Machine,
+    ) {
         for support in kernel.supports() {
             let Some((case, verified)) = restricted(case, verified, &support) else { continue };
             // One that fails with an error or a panic is found by any case.

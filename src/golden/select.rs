@@ -17,8 +17,8 @@
 use super::Test;
 use super::convert::Answered;
 use super::rivals::{self, Conviction};
-use crate::case::regime::{Regime, Taken, generate, trigger_cases};
 use crate::case::Case;
+use crate::case::regime::{Regime, Taken, generate, trigger_cases};
 use crate::format::Format;
 use crate::judge::Machine;
 use crate::kernel::mutants;
@@ -28,8 +28,8 @@ use crate::tensor::{Tensor, Values};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 
-/// What the tests of one file take at most, in bytes: four formats of 30 KiB are 120 KiB a loss, some of it for the header.
-pub const FILE_BUDGET: usize = 26 << 10;
+/// What the tests of one file take at most, in bytes: four formats of 30 KiB are 120 KiB a loss, some of it for header and notes.
+pub const FILE_BUDGET: usize = 24 << 10;
 
 /// Drawn cases of a regime among which the tests are chosen.
 const CANDIDATES: usize = 24;
@@ -95,7 +95,9 @@ pub fn triggers(entry: &dyn LossEntry, format: Format, long: usize) -> Vec<(Vec<
     }
     for mutant in mutants().iter().filter(|mutant| mutant.formats().contains(&format)) {
         let (id, case) = (mutant.about.entry, mutant.trigger(format));
-        if case.loss != entry.spec().id || triggers.iter().any(|(ids, ..)| ids.iter().any(|known| known == id)) {
+        if case.loss != entry.spec().id
+            || triggers.iter().any(|(ids, ..)| ids.iter().any(|known| known == id))
+        {
             continue;
         }
         // It asks for what the mutant gives; a golden test has every gradient.
@@ -165,7 +167,8 @@ impl Turn {
     fn new(entry: &dyn LossEntry, format: Format, regime: Regime, seed: u64) -> Turn {
         let taken = Taken::all(entry);
         // The triggers come first, and are tests already.
-        let triggers = trigger_cases(entry, format, &taken, LONG).into_iter().filter(|(_, of, _)| *of == regime);
+        let triggers =
+            trigger_cases(entry, format, &taken, LONG).into_iter().filter(|(_, of, _)| *of == regime);
         let triggers = triggers.count();
         let cases = generate(entry, format, regime, &taken, seed, triggers + CANDIDATES, LONG);
         let cases = cases.into_par_iter().skip(triggers).filter_map(|case| match regime {
@@ -196,8 +199,9 @@ impl Turn {
     /// Makes a candidate a test; flagged by those whom it is the first to convict, or as it came.
     fn take(&mut self, mut candidate: Candidate, flagged: bool) {
         if flagged {
-            let new = candidate.convictions.difference(&self.convicted).map(|(name, _)| name.clone());
-            candidate.test.flags = new.collect::<BTreeSet<_>>().into_iter().collect();
+            let new = candidate.convictions.difference(&self.convicted).map(|(name, _)| name);
+            let telling: BTreeSet<&String> = new.filter(|name| !rivals::is_everyday(name)).collect();
+            candidate.test.flags = telling.into_iter().cloned().collect();
         }
         self.convicted.extend(candidate.convictions);
         self.tests.push((candidate.params, candidate.test));

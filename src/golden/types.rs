@@ -266,7 +266,8 @@ impl<'de> Deserialize<'de> for StoredTensor {
             return Err(D::Error::custom(format!("unknown field `{name}` of a tensor")));
         }
         if let Some(runs) = map.remove("runs") {
-            let runs: Vec<(usize, serde_json::Value)> = serde_json::from_value(runs).map_err(D::Error::custom)?;
+            let runs: Vec<(usize, serde_json::Value)> =
+                serde_json::from_value(runs).map_err(D::Error::custom)?;
             let values = expand(runs).map_err(D::Error::custom)?;
             if map.insert("values".to_owned(), values.into()).is_some() {
                 return Err(D::Error::custom("both values and runs given"));

@@ -4,7 +4,6 @@ use super::read::{GoldenError, Read, listed_bytes, read_file, read_manifest};
 use super::{Float, MANIFEST, Output, SCHEMA_FILE, Test, relative_path, rivals};
 use crate::case::Case;
 use crate::check::Progress;
-use crate::format::Format;
 use crate::judge::Machine;
 use crate::loss;
 use crate::oracle;
@@ -20,7 +19,7 @@ use std::path::Path;
 pub enum Difference {
     /// A file that cannot be used, or is not the listed one.
     File(GoldenError),
-    /// A file that is not listed, or a loss that has no file.
+    /// A file that is not listed, or stands in another's place.
     Set {
         /// The file.
         path: String,
@@ -95,6 +94,10 @@ pub fn verify(folder: &Path, quick: bool, progress: &dyn Progress) -> Result<Ver
             verification.differences.push(Difference::Set { path: (*path).clone(), problem });
         }
     }
+    if let Some((path, _)) = read.iter().find(|(_, file)| file.file.source != manifest.source) {
+        let problem = format!("its source is not that of {path}");
+        verification.differences.push(Difference::Set { path: MANIFEST.to_owned(), problem });
+    }
     verification.files = read.len();
     verification.tests = read.iter().map(|(_, file)| file.tests.len()).sum();
     let outputs = read.iter().flat_map(|(_, file)| file.tests.iter().flat_map(|test| &test.verified.outputs));
@@ -115,7 +118,7 @@ pub fn verify(folder: &Path, quick: bool, progress: &dyn Progress) -> Result<Ver
     Ok(verification)
 }
 
-/// Files that lie in the folder and are not listed, and losses of the catalogue that have none.
+/// Files that lie in the folder and are not listed.
 fn strangers(folder: &Path, listed: &BTreeSet<&String>) -> Vec<Difference> {
     let mut differences = Vec::new();
     let mut folders = vec![(folder.to_path_buf(), String::new())];
@@ -132,11 +135,6 @@ fn strangers(folder: &Path, listed: &BTreeSet<&String>) -> Vec<Difference> {
             }
         }
     }
-    let missing = loss::LOSSES.iter().flat_map(|entry| Format::ALL.map(|format| relative_path(entry.spec(), format)));
-    for path in missing.filter(|path| !listed.contains(path)) {
-        let problem = "the catalogue has the loss, and there is no file of it".to_owned();
-        differences.push(Difference::Set { path, problem });
-    }
     differences.sort_by_key(|difference| difference.to_string());
     differences
 }
@@ -145,8 +143,7 @@ fn strangers(folder: &Path, listed: &BTreeSet<&String>) -> Vec<Difference> {
 fn prove_again(read: &Read, progress: &dyn Progress) -> (Vec<Difference>, Vec<&'static str>) {
     let stored: Vec<&Test> = read.file.groups.iter().flat_map(|group| &group.tests).collect();
     let found = read.tests.par_iter().zip(&stored).map(|(answered, stored)| {
-        let difference =
-            |what| Difference::Test { path: read.path.clone(), test: stored.id, what };
+        let difference = |what| Difference::Test { path: read.path.clone(), test: stored.id, what };
         let mut skipped = None;
         let what = match oracle::verify(&answered.case, &Machine::of(answered.case.format)) {
             Err(error) => vec![error.to_string()],
@@ -230,7 +227,8 @@ fn against_witness(case: &Case, stored: &Verified) -> Result<Vec<String>, Skip> 
     let Ok(bounds) = oracle::prove_with_bounds(case) else { return Ok(what) };
     for ((truth, bounds), claimed) in bounds.iter().zip(&claimed.outputs) {
         for (at, (bounds, claim)) in bounds.iter().zip(&claimed.elements).enumerate() {
-            let (low, high) = bounds.as_ref().map_or(("nan", "nan"), |(low, high)| (low.as_str(), high.as_str()));
+            let (low, high) =
+                bounds.as_ref().map_or(("nan", "nan"), |(low, high)| (low.as_str(), high.as_str()));
             if !agrees(low, high, claim) {
                 let index = unravel(&truth.shape, at);
                 what.push(format!(
@@ -253,7 +251,8 @@ fn same_truths(a: &OutputTruth, b: &OutputTruth) -> bool {
     // A set's ends say whether they are exact only by their last bit in a file.
     let same = |a: &Truth, b: &Truth| match (a, b) {
         (Truth::Set(a, b), Truth::Set(c, d)) => {
-            (a.mantissa, a.exponent, b.mantissa, b.exponent) == (c.mantissa, c.exponent, d.mantissa, d.exponent)
+            (a.mantissa, a.exponent, b.mantissa, b.exponent)
+                == (c.mantissa, c.exponent, d.mantissa, d.exponent)
         }
         _ => a == b,
     };

@@ -11,7 +11,8 @@ fn line(value: &impl Serialize) -> String {
 
 /// `"name": value` lines of a map, one each, with commas between them.
 fn entries<'a, T: Serialize + 'a>(entries: impl Iterator<Item = (&'a String, &'a T)>) -> String {
-    let entries: Vec<String> = entries.map(|(name, value)| format!("{}:{}", line(name), line(value))).collect();
+    let entries: Vec<String> =
+        entries.map(|(name, value)| format!("{}:{}", line(name), line(value))).collect();
     entries.join(",\n")
 }
 

@@ -3,6 +3,8 @@
 //! accumulation, which can be differentiated again.
 
 mod binary;
+mod cosine;
+mod divergence;
 mod focal;
 mod op;
 
@@ -224,6 +226,11 @@ impl Expr {
         self.push(Op::Constant(Real::new(value)), Vec::new(), Vec::new())
     }
 
+    /// The scalar ln 2π.
+    pub fn ln_two_pi(&self) -> Expr {
+        self.push(Op::LnTwoPi, Vec::new(), Vec::new())
+    }
+
     /// An array with this exact value everywhere.
     pub fn constant_full(&self, shape: &[usize], value: f64) -> Expr {
         self.constant(value).broadcast(shape)
@@ -328,6 +335,18 @@ impl Expr {
         self.like(Op::Expm1Minus)
     }
 
+    /// Huber's function: ½x² for |x| ≤ delta, delta·(|x| − ½·delta) beyond.
+    pub fn huber(&self, delta: f64) -> Expr {
+        assert!(delta > 0.0, "the quadratic part has an extent");
+        self.like(Op::Huber(Real::new(delta)))
+    }
+
+    /// Huber's function divided by its beta: x²/(2·beta) for |x| ≤ beta, |x| − ½·beta beyond.
+    pub fn smooth_l1(&self, beta: f64) -> Expr {
+        assert!(beta > 0.0, "the quadratic part has an extent");
+        self.like(Op::SmoothL1(Real::new(beta)))
+    }
+
     /// x·ln y, with 0·ln 0 = 0.
     pub fn xlogy(&self, y: &Expr) -> Expr {
         self.elementwise(Op::Xlogy, &[y])
@@ -427,6 +446,11 @@ impl Expr {
     /// The same value, which the gradient does not pass.
     pub fn stop_gradient(&self) -> Expr {
         self.like(Op::StopGradient)
+    }
+
+    /// The same value, whose gradient passes straight through to `other` in its place.
+    pub fn with_gradient_of(&self, other: &Expr) -> Expr {
+        self.elementwise(Op::GradientTo, &[other])
     }
 
     fn reduced(&self, axis: usize) -> Vec<usize> {

@@ -4,6 +4,7 @@
 //! without computing. At kinks a derivative is the whole subdifferential: the operations that yield sets say so.
 
 use super::binary::{self, LogClamp};
+use super::cosine;
 use super::focal::{self, Focal};
 use super::{Expr, Real};
 use std::sync::Arc;
@@ -24,6 +25,8 @@ pub enum Op {
     Input(usize),
     /// One exact number everywhere.
     Constant(Real),
+    /// ln 2π, which no format holds.
+    LnTwoPi,
 
     // Elementwise.
     /// a + b.
@@ -74,8 +77,20 @@ pub enum Op {
     LogCosh,
     /// e^x − 1 − x.
     Expm1Minus,
+    /// ½x² for |x| ≤ δ, δ·(|x| − ½δ) beyond, for a known δ above 0.
+    Huber(Real),
+    /// x²/(2β) for |x| ≤ β, |x| − ½β beyond, for a known β above 0.
+    SmoothL1(Real),
     /// x · ln y, 0 where x = 0, also at y = 0.
     Xlogy,
+    /// t·(ln t − x) of (t, x), 0 where t = 0: a term of the Kullback–Leibler divergence.
+    KlDiv,
+    /// ln t − x + 1 of (t, x): its derivative by t.
+    KlDivSlope,
+    /// e^t·(t − x) of (t, x), 0 where t = −∞: the same term of the logarithm t.
+    KlDivLog,
+    /// e^t·(t − x + 1) of (t, x), 0 where t = −∞: its derivative by t.
+    KlDivLogSlope,
     /// (1−y)·softplus(z) + y·softplus(−z) of (z, y): binary cross-entropy of logits.
     BceWithLogits,
     /// σ(z) − y of (z, y).
@@ -112,6 +127,8 @@ pub enum Op {
     Gather(Arc<[usize]>),
     /// The argument, without a derivative.
     StopGradient,
+    /// The first argument; its derivative goes to the second one, unchanged.
+    GradientTo,
 
     // Reductions along an axis.
     /// Element `indices[i]` of the result is the sum of the elements i of the argument, both flat.
@@ -146,6 +163,10 @@ pub enum Op {
     NormGradient { p: Degree, epsilon: Real },
     /// x/‖x‖₂; undefined at 0.
     Normalize,
+    /// x·y/√((‖x‖² + ε)(‖y‖² + ε)) of (x, y); undefined where a factor is 0.
+    Cosine { epsilon: Real },
+    /// ∂cosine/∂x of (x, y).
+    CosineGradient { epsilon: Real },
 }
 
 /// A [`Power`] that can be hashed.
@@ -180,6 +201,7 @@ impl Op {
                 | Op::Concatenate { .. }
                 | Op::Gather(_)
                 | Op::StopGradient
+                | Op::GradientTo
         )
     }
 
@@ -196,7 +218,7 @@ impl Op {
         }
         match self {
             Op::Constant(x) => format!("{:?}", x.get()),
-            Op::Pow(p) => format!("{name}[{:?}]", p.get()),
+            Op::Pow(p) | Op::Huber(p) | Op::SmoothL1(p) => format!("{name}[{:?}]", p.get()),
             Op::Clamp { low, high } | Op::ClampShare { low, high } => {
                 format!("{name}[{:?}, {:?}]", low.get(), high.get())
             }
@@ -235,7 +257,8 @@ pub(super) fn derivative(op: &Op, args: &[Expr], out: &Expr, g: &Expr, wanted: &
         contributions.iter().zip(wanted).map(|(f, &wanted)| wanted.then(f)).collect()
     };
     match op {
-        Op::Input(_) | Op::Constant(_) | Op::StopGradient => vec![None; args.len()],
+        Op::Input(_) | Op::Constant(_) | Op::LnTwoPi | Op::StopGradient => vec![None; args.len()],
+        Op::GradientTo => vec![None, Some(g.clone())],
         Op::Sign | Op::TieShare | Op::ClampShare { .. } | Op::MaxShare { .. } => vec![None; args.len()],
         Op::Add => vec![Some(g.clone()), Some(g.clone())],
         Op::Sub => pick(&[&|| g.clone(), &|| -g]),
@@ -270,7 +293,16 @@ pub(super) fn derivative(op: &Op, args: &[Expr], out: &Expr, g: &Expr, wanted: &
         Op::LogSigmoid => one(&|x| g * (-x).sigmoid()),
         Op::LogCosh => one(&|x| g * x.tanh()),
         Op::Expm1Minus => one(&|x| g * x.expm1()),
+        Op::Huber(delta) => one(&|x| g * x.clamp(-delta.get(), delta.get())),
+        // Cut before it is divided: the quotient stays within ±1, however large x is.
+        Op::SmoothL1(beta) => one(&|x| g * (x.clamp(-beta.get(), beta.get()) / beta.get())),
         Op::Xlogy => pick(&[&|| g * args[1].ln(), &|| g * (&args[0] / &args[1])]),
+        Op::KlDiv => pick(&[&|| g * args[0].elementwise(Op::KlDivSlope, &[&args[1]]), &|| -(g * &args[0])]),
+        Op::KlDivSlope => pick(&[&|| g / &args[0], &|| -g]),
+        Op::KlDivLog => {
+            pick(&[&|| g * args[0].elementwise(Op::KlDivLogSlope, &[&args[1]]), &|| -(g * args[0].exp())])
+        }
+        Op::KlDivLogSlope => pick(&[&|| g * (out + args[0].exp()), &|| -(g * args[0].exp())]),
         Op::BceWithLogits => pick(&[&|| g * args[0].sigmoid_minus(&args[1]), &|| -(g * &args[0])]),
         Op::SigmoidMinus => pick(&[&|| g * (args[0].sigmoid() * (-&args[0]).sigmoid()), &|| -g]),
         Op::BceWithLogitsWeighted => {
@@ -372,6 +404,15 @@ pub(super) fn derivative(op: &Op, args: &[Expr], out: &Expr, g: &Expr, wanted: &
                 (degree - 1.0) * ((curved - projected) / norm)
             }
         }),
+        Op::Cosine { epsilon } => {
+            pick(&[&|| along(g) * args[0].cosine_gradient(&args[1], *epsilon), &|| {
+                along(g) * args[1].cosine_gradient(&args[0], *epsilon)
+            }])
+        }
+        Op::CosineGradient { epsilon } => {
+            let by = |by: &Expr| cosine::second(&args[0], &args[1], *epsilon, g, by);
+            pick(&[&|| by(&args[0]), &|| by(&args[1])])
+        }
         Op::Normalize => one(&|x| {
             let norm = along(&x.norm(Power::Finite(2.0), 0.0));
             (g - out * along(&out.dot(g))) / norm

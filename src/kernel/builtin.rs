@@ -2,9 +2,9 @@
 
 use super::storage::Storage;
 use super::{
-    BUILTIN_FORMATS, Bce, BceWithLogits, Clamping, CrossEntropy, CrossEntropySoft, FocalSigmoid, Kernel,
-    KernelError, NllLoss, NormParams, Reducing, Regression, Residual, Support, TripletGradients,
-    TripletMargin, triplet,
+    BUILTIN_FORMATS, Bce, BceWithLogits, Clamping, CosineEmbedding, CrossEntropy, CrossEntropySoft,
+    FocalSigmoid, GaussianGradients, GaussianNll, Hinge, Kernel, KernelError, KlDiv, NllLoss, NormParams,
+    Reducing, Regression, Residual, Support, TripletGradients, TripletMargin, triplet,
 };
 use crate::case::{Case, LOSS, Tensors, gradient_name};
 use crate::format::Format;
@@ -70,8 +70,14 @@ fn run<S: Storage>(case: &Case, norm: &triplet::Norm) -> Result<Tensors, KernelE
     let params = &case.params;
     let reducing = Reducing::from_params(params);
     let gradients: Vec<(&str, Option<Vec<S>>)> = match case.loss.as_str() {
-        "mse" | "mae" => {
-            let residual = if case.loss == "mse" { Residual::Squared } else { Residual::Absolute };
+        "mse" | "mae" | "huber" | "smooth_l1" | "log_cosh" => {
+            let residual = match case.loss.as_str() {
+                "mse" => Residual::Squared,
+                "mae" => Residual::Absolute,
+                "log_cosh" => Residual::LogCosh,
+                "huber" => Residual::Huber { delta: params.number("delta").unwrap_or(1.0) },
+                _ => Residual::SmoothL1 { beta: params.number("beta").unwrap_or(1.0) },
+            };
             let (mut by_prediction, mut by_target) = (room("prediction"), room("target"));
             let kernel = Regression {
                 residual,
@@ -141,6 +147,34 @@ fn run<S: Storage>(case: &Case, norm: &triplet::Norm) -> Result<Tensors, KernelE
             kernel.run(&mut loss, by_logits.as_deref_mut(), by_target.as_deref_mut());
             vec![("logits", by_logits), ("target", by_target)]
         }
+        "hinge" => {
+            let mut by_score = room("score");
+            let kernel =
+                Hinge { score: &input("score"), target: &input("target"), upstream: &upstream, reducing };
+            kernel.run(&mut loss, by_score.as_deref_mut());
+            vec![("score", by_score)]
+        }
+        "gaussian_nll" => {
+            let mut by = ["mean", "target", "variance"].map(room);
+            let [mean, target, variance] = &mut by;
+            let kernel = GaussianNll {
+                mean: &input("mean"),
+                target: &input("target"),
+                variance: &input("variance"),
+                upstream: &upstream,
+                full: params.flag("full"),
+                variance_floor: params.number("variance_floor"),
+                cut: params.text("floor_gradient") == "cut",
+                reducing,
+            };
+            let out = GaussianGradients {
+                mean: mean.as_deref_mut(),
+                target: target.as_deref_mut(),
+                variance: variance.as_deref_mut(),
+            };
+            kernel.run(&mut loss, out);
+            ["mean", "target", "variance"].into_iter().zip(by).collect()
+        }
         "bce" => {
             let (mut by_probability, mut by_target) = (room("probability"), room("target"));
             let kernel = Bce {
@@ -169,6 +203,35 @@ fn run<S: Storage>(case: &Case, norm: &triplet::Norm) -> Result<Tensors, KernelE
             };
             kernel.run(&mut loss, by_logits.as_deref_mut());
             vec![("logits", by_logits)]
+        }
+        "cosine_embedding" => {
+            let (mut by_x1, mut by_x2) = (room("x1"), room("x2"));
+            let kernel = CosineEmbedding {
+                x1: &input("x1"),
+                x2: &input("x2"),
+                target: &input("target"),
+                dimensions: case.input("x1").shape[1],
+                upstream: &upstream,
+                margin: params.number("margin").unwrap_or(0.0),
+                epsilon: params.number("epsilon").unwrap_or(0.0),
+                reducing,
+            };
+            kernel.run(&mut loss, by_x1.as_deref_mut(), by_x2.as_deref_mut());
+            vec![("x1", by_x1), ("x2", by_x2)]
+        }
+        "kl_div" => {
+            let (mut by_prediction, mut by_target) = (room("log_prediction"), room("target"));
+            let kernel = KlDiv {
+                log_prediction: &input("log_prediction"),
+                target: &input("target"),
+                rows: case.input("target").shape[0],
+                upstream: &upstream,
+                log_target: params.flag("log_target"),
+                over_elements: params.text("reduction") == "mean",
+                reducing,
+            };
+            kernel.run(&mut loss, by_prediction.as_deref_mut(), by_target.as_deref_mut());
+            vec![("log_prediction", by_prediction), ("target", by_target)]
         }
         "triplet_margin" => {
             let mut by = ["anchor", "positive", "negative"].map(room);

@@ -112,6 +112,47 @@ pub(super) fn softplus(x: Wide) -> Wide {
     if x.is_positive() { x + tail } else { tail }
 }
 
+/// sinh x for |x| < 1, by Taylor's series: four terms in double words, where the f32 rounding of the fifth is
+/// 2^−24/362880 < 2^−42.
+fn sinh_below_one(x: Wide) -> Wide {
+    const LEADING: [Double; 4] = [
+        Double::constant(1.0),
+        Double::constant(1.0 / 6.0),
+        Double::constant(1.0 / 120.0),
+        Double::constant(1.0 / 5040.0),
+    ];
+    const REST: [f32; 4] = [1.0 / 362880.0, 1.0 / 39916800.0, 1.0 / 6227020800.0, 1.0 / 1307674368000.0];
+    if x.is_zero() || x.exponent() < TINY {
+        return x;
+    }
+    x * Wide::scaled(polynomial((x * x).plain(), &LEADING, &REST), 0)
+}
+
+/// Whether |x| < 1; false for NaN.
+fn is_below_one(x: Wide) -> bool {
+    x.is_zero() || x.is_finite() && x.exponent() < 0
+}
+
+/// ln cosh x, of high relative accuracy also near 0: there as ½·ln(1 + sinh² x).
+pub(super) fn log_cosh(x: Wide) -> Wide {
+    if is_below_one(x) {
+        let s = sinh_below_one(x);
+        return ln_1p(s * s).times_power_of_two(-1);
+    }
+    let size = x.abs();
+    size - Wide::scaled(LN_2, 0) + ln_1p(exp(-size.times_power_of_two(1)))
+}
+
+/// tanh x, of high relative accuracy also near 0: there as sinh x/√(1 + sinh² x).
+pub(super) fn tanh(x: Wide) -> Wide {
+    if is_below_one(x) {
+        let s = sinh_below_one(x);
+        return s / (Wide::ONE + s * s).sqrt();
+    }
+    let e = exp(-x.abs().times_power_of_two(1));
+    x.sign() * ((Wide::ONE - e) / (Wide::ONE + e))
+}
+
 /// 1/(1 + e^−x), of high relative accuracy on both sides.
 pub(super) fn sigmoid(x: Wide) -> Wide {
     let e = exp(-x.abs());
@@ -142,6 +183,21 @@ mod tests {
             let y = random.wide_range().abs();
             close(ln(Wide::new(y)), f64::from(y).ln(), bound, "ln");
             close(ln_1p(Wide::new(y)), f64::from(y).ln_1p(), bound, "ln_1p");
+            // Near 0 f64's own functions lose it, and two terms of the series are enough.
+            let small = random.uniform(-1e-3, 1e-3);
+            let square = f64::from(small) * f64::from(small);
+            close(
+                log_cosh(Wide::new(small)),
+                square / 2.0 - square * square / 12.0,
+                bound,
+                "log_cosh near 0",
+            );
+            close(tanh(Wide::new(small)), f64::from(small).tanh(), bound, "tanh near 0");
+            if x.abs() > 0.1 {
+                let want = x.abs() + (-2.0 * x.abs()).exp().ln_1p() - std::f64::consts::LN_2;
+                close(log_cosh(wide), want, bound, "log_cosh");
+            }
+            close(tanh(wide), x.tanh(), bound, "tanh");
             let near = 1.0 + random.uniform(-1e-3, 1e-3);
             close(ln(Wide::new(near)), (f64::from(near) - 1.0).ln_1p(), bound, "ln near 1");
             let unit = random.uniform(0.0, 0.6);

@@ -59,10 +59,14 @@
 
 mod bce;
 mod builtin;
+mod cosine;
 mod cross_entropy;
 mod cross_entropy_soft;
 mod elementary;
 mod focal;
+mod gaussian;
+mod hinge;
+mod kl_div;
 mod mutants;
 mod nll_loss;
 mod probability;
@@ -77,9 +81,13 @@ mod wide;
 
 pub use bce::BceWithLogits;
 pub use builtin::Builtin;
+pub use cosine::CosineEmbedding;
 pub use cross_entropy::CrossEntropy;
 pub use cross_entropy_soft::CrossEntropySoft;
 pub use focal::FocalSigmoid;
+pub use gaussian::{GaussianGradients, GaussianNll};
+pub use hinge::Hinge;
+pub use kl_div::KlDiv;
 pub use mutants::{About, Mutant, Variant, mutants};
 pub use nll_loss::NllLoss;
 pub use probability::{Bce, Clamping};
@@ -219,7 +227,11 @@ pub fn claims() -> impl Iterator<Item = &'static Claim> {
         bce::CLAIMS,
         probability::CLAIMS,
         focal::CLAIMS,
+        kl_div::CLAIMS,
         triplet::CLAIMS,
+        cosine::CLAIMS,
+        hinge::CLAIMS,
+        gaussian::CLAIMS,
     ];
     all.into_iter().flatten()
 }

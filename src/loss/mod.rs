@@ -13,6 +13,10 @@ pub use spec::{
 
 mod binary;
 mod classification;
+mod cosine;
+mod density;
+mod divergence;
+mod hinge;
 mod metric;
 mod reduction;
 mod regression;
@@ -29,13 +33,20 @@ use std::collections::{BTreeMap, HashMap};
 pub static LOSSES: &[&dyn LossEntry] = &[
     &Entry::<regression::Mse>::NEW,
     &Entry::<regression::Mae>::NEW,
+    &Entry::<regression::Huber>::NEW,
+    &Entry::<regression::SmoothL1>::NEW,
+    &Entry::<regression::LogCosh>::NEW,
+    &Entry::<density::GaussianNll>::NEW,
     &Entry::<classification::CrossEntropy>::NEW,
     &Entry::<classification::CrossEntropySoft>::NEW,
     &Entry::<classification::NllLoss>::NEW,
     &Entry::<classification::BceWithLogits>::NEW,
+    &Entry::<hinge::Hinge>::NEW,
     &Entry::<binary::Bce>::NEW,
     &Entry::<binary::FocalSigmoid>::NEW,
+    &Entry::<divergence::KlDiv>::NEW,
     &Entry::<metric::TripletMargin>::NEW,
+    &Entry::<cosine::CosineEmbedding>::NEW,
 ];
 
 /// The loss of that id.
@@ -290,10 +301,11 @@ fn check_values(
         }
         return Ok(());
     }
-    match tensor.floats().iter().position(|&x| !input.domain.holds(x)) {
+    let domain = input.domain.given(params);
+    match tensor.floats().iter().position(|&x| !domain.holds(x)) {
         Some(element) => {
             let value = tensor.floats()[element].to_string();
-            Err(refused(element, value, input.domain.describe().to_owned()))
+            Err(refused(element, value, domain.describe().to_owned()))
         }
         None => Ok(()),
     }

@@ -50,7 +50,7 @@ pub const EMPTY_MEAN: ParamSpec = ParamSpec {
 };
 
 impl Reduction {
-    /// The reduction that the parameters name.
+    /// The reduction that the parameters name; "batchmean" is a mean whose divisor the loss tells.
     pub fn from_params(params: &Params) -> Reduction {
         match params.text("reduction") {
             "none" => Reduction::None,

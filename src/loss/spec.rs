@@ -1,7 +1,7 @@
 //! What a loss says of itself: inputs, parameters, conventions, kinks, dangers, sources. Everything that prints, checks
 //! or generates reads it from here.
 
-use super::params::ParamValue;
+use super::params::{ParamValue, Params};
 use serde::{Serialize, Serializer};
 
 /// The description of a loss; see [`crate::loss::Definition`] for its formula as code.
@@ -124,6 +124,8 @@ pub enum Domain {
     Unit,
     /// [0, ∞).
     NonNegative,
+    /// [0, ∞); where the parameter `log_target` is set the logarithms of such numbers: finite floats and −∞.
+    NonNegativeOrLog,
     /// −1 or 1.
     SignValue,
     /// (0, ∞).
@@ -142,10 +144,20 @@ impl Domain {
             Domain::FiniteOrMinusInfinity => "finite or -inf",
             Domain::Unit => "in [0, 1]",
             Domain::NonNegative => "finite and at least 0",
+            Domain::NonNegativeOrLog => "finite and at least 0; with log_target finite or -inf",
             Domain::SignValue => "-1 or 1",
             Domain::Positive => "finite and above 0",
             Domain::Class => "a class in [0, C) or the ignore index",
             Domain::Mask => "true or false",
+        }
+    }
+
+    /// The domain under these parameters, where it depends on them.
+    pub fn given(self, params: &Params) -> Domain {
+        match self {
+            Domain::NonNegativeOrLog if params.flag("log_target") => Domain::FiniteOrMinusInfinity,
+            Domain::NonNegativeOrLog => Domain::NonNegative,
+            domain => domain,
         }
     }
 
@@ -154,7 +166,7 @@ impl Domain {
         x.is_nan()
             || match self {
                 Domain::Finite => x.is_finite(),
-                Domain::FiniteOrMinusInfinity => x < f64::INFINITY,
+                Domain::FiniteOrMinusInfinity | Domain::NonNegativeOrLog => x < f64::INFINITY,
                 Domain::Unit => (0.0..=1.0).contains(&x),
                 Domain::NonNegative => (0.0..f64::INFINITY).contains(&x),
                 Domain::SignValue => x == 1.0 || x == -1.0,

@@ -51,7 +51,9 @@ impl Hello {
         let (mut supports, mut unknown_losses) = (Vec::new(), Vec::new());
         for support in raw.supports {
             if loss::find(&support.loss).is_none() {
-                unknown_losses.push(support.loss);
+                if !unknown_losses.contains(&support.loss) {
+                    unknown_losses.push(support.loss);
+                }
             } else {
                 supports.push(checked(support)?);
             }

@@ -207,3 +207,117 @@ fn focal_of_logit(case: &Case, z: f64, y: f64) -> [Real; 2] {
     };
     [alpha * weight * entropy, alpha * weight * (entropy_slope + change * entropy)]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::*;
+    use super::*;
+    use crate::loss::Params;
+
+    fn pairs(loss: &str, names: [&str; 2], values: [&[f64]; 2], params: Params) -> Case {
+        let shape = [values[0].len()];
+        case(loss, params, [(names[0], floats(&shape, values[0])), (names[1], floats(&shape, values[1]))])
+    }
+
+    fn bce_case(p: &[f64], y: &[f64], params: Params) -> Case {
+        pairs("bce", ["probability", "target"], [p, y], params.with("reduction", "none"))
+    }
+
+    fn focal_case(z: &[f64], y: &[f64], params: Params) -> Case {
+        pairs("focal_sigmoid", ["logits", "target"], [z, y], params.with("reduction", "none"))
+    }
+
+    #[test]
+    fn probabilities_by_hand() {
+        let case = bce_case(&[0.25, 0.5], &[1.0, 0.5], params());
+        // ln 4 and ln 2.
+        let ln_4 = "1.3862943611198906188344642429163531361510";
+        let ln_2 = "0.6931471805599453094172321214581765680755";
+        assert_values(&case, "loss", &[ln_4, ln_2]);
+        assert_values(&case, "grad.probability", &["-4", "0"]);
+        // ln 3.
+        assert_values(&case, "grad.target", &["1.0986122886681096913952452369225257046475", "0"]);
+    }
+
+    #[test]
+    fn poles_and_clamps() {
+        let (p, y) = ([0.0, 1.0, 0.0, 1.0, 0.0], [0.0, 1.0, 1.0, 0.0, 0.5]);
+        let case = |params: Params| bce_case(&p, &y, params);
+        assert_claims(&case(params()), "loss", &["0", "0", "inf", "inf", "inf"]);
+        assert_claims(&case(params()), "grad.probability", &["1", "-1", "-inf", "inf", "-inf"]);
+        assert_claims(&case(params()), "grad.target", &["inf", "-inf", "inf", "-inf", "inf"]);
+        let cut = params().with("log_clamp", -100.0);
+        assert_claims(&case(cut.clone()), "loss", &["0", "0", "100", "100", "50"]);
+        assert_claims(&case(cut.clone()), "grad.probability", &["1", "-1", "0", "0", "0.5"]);
+        assert_claims(&case(cut.clone()), "grad.target", &["100", "-100", "100", "-100", "100"]);
+        let pytorch = case(cut.with("log_clamp_gradient", "pytorch"));
+        assert_claims(&pytorch, "loss", &["0", "0", "100", "100", "50"]);
+        // −2⁶³/9223372, as PyTorch says.
+        let slope = claim_value(&claims_of(&pytorch, "grad.probability")[2]).to_f64();
+        assert!((slope + 1_000_000_003_995.8).abs() < 0.1, "{slope}");
+        assert_claims(&pytorch, "grad.target", &["inf", "-inf", "inf", "-inf", "inf"]);
+    }
+
+    #[test]
+    fn a_clip_has_no_gradient_beyond_and_a_set_at_its_bounds() {
+        let case =
+            bce_case(&[0.0, 0.25, 0.75, 0.5], &[1.0, 1.0, 0.0, 0.0], params().with("probability_clip", 0.25));
+        assert_claims(&case, "grad.probability", &["0", "[-4, 0] tight", "[0, 4] tight", "2"]);
+        let beyond = "1.3862943611198906188344642429163531361510";
+        assert_values(&case, "loss", &[beyond, beyond, beyond, "0.6931471805599453094172321214581765680755"]);
+    }
+
+    #[test]
+    fn focal_by_hand() {
+        // At z = 0: ¼·¼·ln 2, and −1/16·(½ + ln 2).
+        let case = focal_case(&[0.0], &[1.0], params());
+        assert_values(&case, "loss", &["0.04332169878499658183857700759113603550472"]);
+        assert_values(&case, "grad.logits", &["-0.07457169878499658183857700759113603550472"]);
+        for (alpha, zero) in [(0.0, 1.0), (1.0, 0.0)] {
+            let case = focal_case(&[3.0], &[zero], params().with("alpha", alpha));
+            assert_claims(&case, "loss", &["0"]);
+        }
+    }
+
+    #[test]
+    fn all_meanings_are_the_same_for_hard_targets() {
+        let (z, y) = ([1.5, -2.25, 20.0, -17.0], [1.0, 1.0, 0.0, 0.0]);
+        let of = |meaning: &str| {
+            let params = params().with("soft_target", meaning).with("gamma", 1.5);
+            claims_of(&focal_case(&z, &y, params), "loss").iter().map(claim_value).collect::<Vec<_>>()
+        };
+        for meaning in ["exp_bce", "log_weight", "linear"] {
+            for (x, y) in of("interpolate_p").into_iter().zip(of(meaning)) {
+                assert!(((x - y) / x).abs().to_f64() < 1e-36, "{meaning}: {x} and {y}");
+            }
+        }
+    }
+
+    #[test]
+    fn gradients_are_the_differences_of_the_loss() {
+        let mut random = Random::new(31);
+        let mut compared = 0;
+        for round in 0..24 {
+            let params = params().with("log_clamp", -100.0);
+            let (p, y) = (random.values(3, 0.03, 0.97), random.values(3, 0.03, 0.97));
+            let case = with_random_upstream(bce_case(&p, &y, params), &mut random);
+            compared += assert_differences(&case);
+            let meaning = ["interpolate_p", "exp_bce", "log_weight", "linear"][round % 4];
+            let params =
+                self::params().with("soft_target", meaning).with("gamma", [0.0, 0.5, 2.0][round % 3]);
+            let (z, y) = (random.values(3, -4.0, 4.0), random.values(3, 0.03, 0.97));
+            let case = with_random_upstream(focal_case(&z, &y, params), &mut random);
+            compared += assert_differences(&case);
+        }
+        assert_eq!(compared, 24 * 9);
+    }
+
+    #[test]
+    fn a_nan_takes_its_element_only() {
+        let case = bce_case(&[f64::NAN, 0.5, 0.5], &[0.0, f64::NAN, 1.0], params());
+        assert_claims(&case, "grad.probability", &["undefined", "undefined", "-2"]);
+        assert_claims(&case, "grad.target", &["undefined", "0", "0"]);
+        let case = focal_case(&[f64::NAN, 0.5], &[1.0, f64::NAN], params());
+        assert_claims(&case, "loss", &["undefined", "undefined"]);
+    }
+}

@@ -7,7 +7,11 @@
 mod amount;
 mod binary;
 mod classification;
+mod cosine;
 mod decimal;
+mod density;
+mod divergence;
+mod hinge;
 mod metric;
 mod real;
 mod reduction;
@@ -28,13 +32,20 @@ type ClosedForm = fn(&Case) -> Result<Derivation, Skip>;
 static WITNESSES: &[(&str, ClosedForm)] = &[
     ("mse", regression::mse),
     ("mae", regression::mae),
+    ("huber", regression::huber),
+    ("smooth_l1", regression::smooth_l1),
+    ("log_cosh", regression::log_cosh),
+    ("gaussian_nll", density::gaussian_nll),
     ("cross_entropy", classification::cross_entropy),
     ("cross_entropy_soft", classification::cross_entropy_soft),
     ("nll_loss", classification::nll_loss),
     ("bce_with_logits", classification::bce_with_logits),
+    ("hinge", hinge::hinge),
     ("bce", binary::bce),
     ("focal_sigmoid", binary::focal_sigmoid),
+    ("kl_div", divergence::kl_div),
     ("triplet_margin", metric::triplet_margin),
+    ("cosine_embedding", cosine::cosine_embedding),
 ];
 
 /// The decimal exponent of the error that an agreement allows, of a claim's scale: MODEL.md, rule 12.

@@ -11,7 +11,7 @@
 //! - Between 10⁻⁸⁹ and 10⁻¹²⁸ digits are lost one by one; below, all. [`Real`] keeps the loss in its scale.
 //! - exp(x) is +∞ for some x below −294 (for −500.5, not for −350). [`Real::exp`] answers there itself.
 
-use num_bigfloat::{BigFloat, NAN, ONE, TWO, ZERO};
+use num_bigfloat::{BigFloat, NAN, ONE, PI, TWO, ZERO};
 use std::cmp::Ordering;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
@@ -73,6 +73,8 @@ impl Real {
     pub const ONE: Real = Real { value: ONE, scale: ONE };
     /// Exactly 2.
     pub const TWO: Real = Real { value: TWO, scale: TWO };
+    /// π, to 40 digits.
+    pub const PI: Real = Real { value: PI, scale: PI };
     /// A number that left the range.
     pub const LOST: Real = Real { value: NAN, scale: NAN };
 

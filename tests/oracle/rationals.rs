@@ -1,4 +1,4 @@
-//! mse, mae and triplet (p = 1 and p = ∞) against closed forms in exact rationals, kinks as intervals, every bit of the
+//! mse, mae, huber, smooth_l1, hinge and triplet (p = 1 and p = ∞) against closed forms in exact rationals, kinks as intervals, every bit of the
 //! canonical truth compared.
 
 use crate::exact::rounded_to_odd;
@@ -79,6 +79,7 @@ fn pointwise(seed: u64, loss: &str) {
         .chance(2)
         .then(|| source.floats(format, Sort::Tied, n).iter().map(|w| w.abs() + 0.5).collect());
     let over = source.pick(&["count", "weight"]);
+    let threshold = source.pick(&[0.5, 1.0, 2.0, 0.1, 1e-3, 3.0]);
     let mut draft = Draft::new(format)
         .param("reduction", source.pick(&["none", "sum", "mean"]))
         .param("mean_over", over)
@@ -88,14 +89,35 @@ fn pointwise(seed: u64, loss: &str) {
     if let Some(weight) = &weight {
         draft = draft.floats("weight", &[n], weight);
     }
+    draft = match loss {
+        "huber" => draft.param("delta", threshold),
+        "smooth_l1" => draft.param("beta", threshold),
+        _ => draft,
+    };
     let case = draft.case(loss);
     let weights: Vec<Rational> = (0..n).map(|i| rational(weight.as_ref().map_or(1.0, |w| w[i]))).collect();
     let residuals: Vec<Rational> = x.iter().zip(&y).map(|(&x, &y)| rational(x) - rational(y)).collect();
     let divisor = if over == "weight" { weights.iter().sum() } else { Rational::from(n) };
-    let size = |r: &Rational| if loss == "mse" { r.clone().square() } else { r.clone().abs() };
+    let bound = rational(threshold);
+    let huber = |r: &Rational| match r.clone().abs() {
+        size if size <= bound => size.square() / 2,
+        size => (size - bound.clone() / 2) * &bound,
+    };
+    let size = |r: &Rational| match loss {
+        "mse" => r.clone().square(),
+        "mae" => r.clone().abs(),
+        "huber" => huber(r),
+        _ => huber(r) / &bound,
+    };
     let terms = residuals.iter().zip(&weights).map(|(r, w)| size(r) * w).collect();
     let (value, factors) = reduced(&case, terms, divisor);
-    let slope = |r: &Rational| if loss == "mse" { point(Rational::from(2 * r)) } else { kink(r, -1, 1) };
+    let cut = |r: &Rational| r.clone().max(-bound.clone()).min(bound.clone());
+    let slope = |r: &Rational| match loss {
+        "mse" => point(Rational::from(2 * r)),
+        "mae" => kink(r, -1, 1),
+        "huber" => point(cut(r)),
+        _ => point(cut(r) / &bound),
+    };
     let gradient: Vec<Interval> = (0..n)
         .map(|i| mul(&point(Rational::from(&factors[i] * &weights[i])), &slope(&residuals[i])))
         .collect();
@@ -111,6 +133,39 @@ fn mse_is_exact() {
 #[test]
 fn mae_is_exact_and_a_set_at_its_kink() {
     (0..400).for_each(|seed| pointwise(seed, "mae"));
+}
+
+/// smooth_l1 divides by its threshold, which is mostly no power of two.
+#[test]
+fn huber_and_smooth_l1_are_exact() {
+    (0..400).for_each(|seed| pointwise(seed, "huber"));
+    (0..400).for_each(|seed| pointwise(seed, "smooth_l1"));
+}
+
+fn hinge(seed: u64) {
+    let source = &mut Source(seed);
+    let (format, sort) = (source.pick(&Format::ALL), source.pick(&[Sort::Typical, Sort::Tied, Sort::Mixed]));
+    let n = 1 + source.below(4);
+    let score = source.floats(format, sort, n);
+    let target: Vec<f64> = (0..n).map(|_| source.pick(&[-1.0, 1.0])).collect();
+    let case = Draft::new(format)
+        .param("reduction", source.pick(&["none", "sum", "mean"]))
+        .upstream(&source.floats(format, Sort::Tied, n))
+        .floats("score", &[n], &score)
+        .floats("target", &[n], &target)
+        .case("hinge");
+    let gaps: Vec<Rational> =
+        score.iter().zip(&target).map(|(&x, &y)| 1 - rational(x) * rational(y)).collect();
+    let terms = gaps.iter().map(|gap| gap.clone().max(Rational::new())).collect();
+    let (value, factors) = reduced(&case, terms, Rational::from(n));
+    let gradient =
+        (0..n).map(|i| mul(&point(factors[i].clone() * -rational(target[i])), &kink(&gaps[i], 0, 1)));
+    compare(&case, &[value, gradient.collect()]);
+}
+
+#[test]
+fn hinge_is_exact_and_a_set_at_its_margin() {
+    (0..400).for_each(hinge);
 }
 
 /// A distance with p = 1 or ∞, and its derivative by each coordinate of the difference.

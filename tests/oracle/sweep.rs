@@ -23,6 +23,11 @@ fn common(source: &mut Source, format: Format, rows: usize) -> Draft {
 fn regression(source: &mut Source, loss: &str, format: Format, sort: Sort) -> Case {
     let n = source.below(5);
     let draft = common(source, format, n).param("mean_over", source.pick(&["count", "weight"]));
+    let draft = match loss {
+        "huber" => draft.param("delta", source.pick(&[1.0, 0.5, 0.1, 3.0, 1e-20])),
+        "smooth_l1" => draft.param("beta", source.pick(&[1.0, 0.0, 0.1, 3.0, 1e20])),
+        _ => draft,
+    };
     let (prediction, mut target) = (source.floats(format, sort, n), source.floats(format, sort, n));
     if source.chance(3) && n > 0 {
         target[0] = prediction[0];
@@ -118,14 +123,53 @@ fn triplet_margin(source: &mut Source, format: Format, sort: Sort) -> Case {
         .case("triplet_margin")
 }
 
+fn hinge(source: &mut Source, format: Format, sort: Sort) -> Case {
+    let n = source.below(5);
+    let target: Vec<f64> = (0..n).map(|_| source.pick(&[-1.0, 1.0])).collect();
+    let score = source.floats(format, sort, n);
+    common(source, format, n).floats("score", &[n], &score).floats("target", &[n], &target).case("hinge")
+}
+
+/// Variances are often powers of two, whose logarithms cancel in a sum.
+fn gaussian_nll(source: &mut Source, format: Format, sort: Sort) -> Case {
+    let n = source.below(5);
+    let (mean, target) = (source.floats(format, sort, n), source.floats(format, sort, n));
+    let floor = source.pick(&[None, Some(0.125), Some(1e-6), Some(1.0)]);
+    let spread = if source.chance(2) { sort } else { Sort::Tied };
+    let mut variance: Vec<f64> = source.floats(format, spread, n).iter().map(|v| v.abs()).collect();
+    if source.chance(2) {
+        variance.iter_mut().for_each(|v| *v = source.pick(&[0.25, 0.5, 1.0, 2.0, 4.0]));
+    }
+    if floor.is_none() {
+        variance.iter_mut().for_each(|v| *v = if *v == 0.0 { 3.0 } else { *v });
+    }
+    let draft = common(source, format, n)
+        .param("full", source.chance(3))
+        .param("floor_gradient", source.pick(&["straight_through", "cut"]));
+    let draft = match floor {
+        Some(floor) => draft.param("variance_floor", floor),
+        None => draft,
+    };
+    draft
+        .floats("mean", &[n], &mean)
+        .floats("target", &[n], &target)
+        .floats("variance", &[n], &variance)
+        .case("gaussian_nll")
+}
+
 /// The case of that number.
 fn numbered(seed: u64) -> Case {
     let mut source = Source(seed.wrapping_mul(0x2545f4914f6cdd1d));
     let source = &mut source;
     let (format, sort) = (source.pick(&Format::ALL), source.pick(&SORTS));
-    match source.below(6) {
+    match source.below(12) {
         0 => regression(source, "mse", format, sort),
         1 => regression(source, "mae", format, sort),
+        6 => regression(source, "huber", format, sort),
+        7 => regression(source, "smooth_l1", format, sort),
+        8 => regression(source, "log_cosh", format, sort),
+        9 => hinge(source, format, sort),
+        10 | 11 => gaussian_nll(source, format, sort),
         2 | 3 => cross_entropy(source, format, sort),
         4 => bce_with_logits(source, format, sort),
         _ => triplet_margin(source, format, sort),

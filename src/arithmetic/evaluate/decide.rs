@@ -4,6 +4,7 @@
 use super::{Evaluation, row_element};
 use crate::arithmetic::ball::{Ball, Place, Side};
 use crate::arithmetic::binary;
+use crate::arithmetic::huber::huber;
 use crate::arithmetic::monomial::{Parts, RowParts};
 use crate::arithmetic::radius::Radius;
 use crate::arithmetic::value::{Kink, Value};
@@ -142,6 +143,23 @@ impl Evaluation<'_> {
                 };
                 part(usize::from(!first))
             }
+            Op::Clamp { low, high } if !is_set(0) => {
+                // Inside the bounds it is its argument; elsewhere it is exact.
+                let x = self.ball(id, 0, element);
+                let order = |bound: f64| x.compare(&Ball::from_f64(bound), self.effort.prec);
+                let inside =
+                    order(low.get()) == Some(Ordering::Greater) && order(high.get()) == Some(Ordering::Less);
+                if inside { part(0) } else { None }
+            }
+            Op::SmoothL1(beta) if !is_set(0) => {
+                // Twice the bits hold the square of an exact argument.
+                let scaled = huber(&self.ball(id, 0, element), beta.get(), 2 * self.effort.prec);
+                if scaled.is_exact() {
+                    Parts::of(&scaled)?.div(Parts::of(&Ball::from_f64(beta.get()))?)
+                } else {
+                    None
+                }
+            }
             Op::Norm { p, epsilon } | Op::NormGradient { p, epsilon } => {
                 let key = (node.args[0], self.row_number(id, element));
                 let mut known = self.norm_parts.borrow_mut();
@@ -156,6 +174,21 @@ impl Evaluation<'_> {
             }
             Op::Softmax | Op::CrossEntropyGradient(_) | Op::SoftCrossEntropyGradient => {
                 self.tied_softmax(id, element)
+            }
+            Op::Cosine { .. } | Op::CosineGradient { .. } => {
+                let key = ([node.args[0], node.args[1]], self.row_number(id, element));
+                let cosine = self.cosines.get(&key)?;
+                match node.op {
+                    Op::Cosine { .. } => cosine.value_parts(),
+                    _ => cosine.gradient_parts(&self.ball(id, 0, element), &self.ball(id, 1, element)),
+                }
+            }
+            Op::Ln if !is_set(0) => Parts::ln(&self.ball(id, 0, element)),
+            Op::KlDiv if !is_set(0) && !is_set(1) => {
+                Parts::kl_div(&self.ball(id, 0, element), &self.ball(id, 1, element))
+            }
+            Op::KlDivLog if !is_set(0) && !is_set(1) => {
+                Parts::kl_div_log(&self.ball(id, 0, element), &self.ball(id, 1, element))
             }
             Op::BceGradient(clamp) if !is_set(0) && !is_set(1) => {
                 let (p, y) = (self.ball(id, 0, element), self.ball(id, 1, element));

@@ -190,6 +190,31 @@ pub(super) fn log_cosh(x: Ball) -> Ball {
     ln_1p(square.add(square))
 }
 
+/// ln 2π, which is within u·2^0 of this: the nearest number of a binade from 1 on.
+pub(super) fn ln_two_pi() -> Ball {
+    Ball::around(1.837_877_066_409_345_5, U)
+}
+
+/// ½x² for |x| ≤ δ, δ·(|x| − ½δ) beyond; not known where the ball lies on both sides of δ.
+pub(super) fn huber(x: Ball, delta: f64) -> Ball {
+    let (size, bound) = (x.abs(), Ball::exact(delta));
+    match size.compare(bound) {
+        Some(-1 | 0) => Ball::exact(0.5).mul(x.mul(x)),
+        Some(1) => bound.mul(size.sub(Ball::exact(0.5).mul(bound))),
+        _ => Ball::UNKNOWN,
+    }
+}
+
+/// x²/(2β) for |x| ≤ β, |x| − ½β beyond; not known where the ball lies on both sides of β.
+pub(super) fn smooth_l1(x: Ball, beta: f64) -> Ball {
+    let (size, bound) = (x.abs(), Ball::exact(beta));
+    match size.compare(bound) {
+        Some(-1 | 0) => Ball::exact(0.5).mul(x.mul(x)).div(bound),
+        Some(1) => size.sub(Ball::exact(0.5).mul(bound)),
+        _ => Ball::UNKNOWN,
+    }
+}
+
 /// e^x − 1 − x: the series near 0, elsewhere as it stands.
 pub(super) fn expm1_minus(x: Ball) -> Ball {
     if !(x.is_known() && x.rad() <= power(-10)) {

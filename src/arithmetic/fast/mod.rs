@@ -6,9 +6,11 @@
 
 mod array;
 pub mod ball;
+mod divergence;
 mod elementary;
 pub mod grid;
 mod machine;
+mod pairs;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -108,9 +110,10 @@ impl<'a> Evaluation<'a> {
         match &node.op {
             Op::Input(slot) => Rc::new(Array::Exact(self.program.values(self.case, *slot))),
             Op::Constant(x) => Rc::new(Array::Repeated(exact(x.get()), length)),
+            Op::LnTwoPi => Rc::new(Array::Repeated(f::ln_two_pi(), length)),
 
             // Views.
-            Op::Reshape | Op::StopGradient => arg(0),
+            Op::Reshape | Op::StopGradient | Op::GradientTo => arg(0),
             Op::Broadcast => {
                 let from = &self.program.graph.nodes()[node.args[0]].shape;
                 broadcast(&arg(0), from, &node.shape)
@@ -197,7 +200,13 @@ impl<'a> Evaluation<'a> {
             Op::Tanh => unary(f::tanh),
             Op::LogCosh => unary(f::log_cosh),
             Op::Expm1Minus => unary(f::expm1_minus),
+            Op::Huber(delta) => Rc::new(arg(0).map(|x| f::huber(x, delta.get()))),
+            Op::SmoothL1(beta) => Rc::new(arg(0).map(|x| f::smooth_l1(x, beta.get()))),
             Op::Xlogy => binary(f::xlogy),
+            Op::KlDiv => binary(divergence::kl_div),
+            Op::KlDivSlope => binary(divergence::kl_div_slope),
+            Op::KlDivLog => binary(divergence::kl_div_log),
+            Op::KlDivLogSlope => binary(divergence::kl_div_log_slope),
             Op::Softplus | Op::Sigmoid | Op::LogSigmoid => {
                 let z = arg(0);
                 let decays = self.decays_of(node.args[0]);
@@ -300,6 +309,29 @@ impl<'a> Evaluation<'a> {
                 let norms = self.norms_of(node.args[0], Degree::from(Power::Finite(2.0)), Real::new(0.0));
                 let n = self.row_length(node.args[0]);
                 Rc::new(Array::from_fn(length, |i| x.get(i).div(norms[i / n].norm)))
+            }
+            Op::Bce(clamp) => Rc::new(arg(0).zip(&arg(1), |p, y| pairs::bce(p, y, *clamp))),
+            Op::BceGradient(clamp) => Rc::new(arg(0).zip(&arg(1), |p, y| pairs::bce_gradient(p, y, *clamp))),
+            Op::BceTargetGradient(clamp) => Rc::new(arg(0).map(|p| pairs::bce_target_gradient(p, *clamp))),
+            Op::Focal(form) | Op::FocalGradient(form) => {
+                let (z, y, derivative) = (arg(0), arg(1), matches!(node.op, Op::FocalGradient(_)));
+                let decays = self.decays_of(node.args[0]);
+                let element = |i| pairs::focal(z.get(i), y.get(i), decays.get(i), *form, derivative);
+                Rc::new(Array::from_fn(length, element))
+            }
+            Op::Cosine { epsilon } | Op::CosineGradient { epsilon } => {
+                let (x, y, n) = (arg(0), arg(1), self.row_length(node.args[0]));
+                let rows: Vec<pairs::Cosine> = (0..x.len() / n.max(1))
+                    .map(|row| {
+                        let (x, y) = (|k| x.get(row * n + k), |k| y.get(row * n + k));
+                        pairs::Cosine::of(n, x, y, epsilon.get())
+                    })
+                    .collect();
+                self.evaluations += 2 * x.len() as u64;
+                Rc::new(match node.op {
+                    Op::Cosine { .. } => Array::from_fn(length, |row| rows[row].value()),
+                    _ => Array::from_fn(length, |i| rows[i / n].gradient(x.get(i), y.get(i))),
+                })
             }
             // An operation without a rule here: MPFR's.
             #[allow(unreachable_patterns)]

@@ -414,7 +414,7 @@ impl Model {
     }
 
     /// A result rounded at the midpoint, moved by what its arguments' radii do; its relative rounding error goes along.
-    fn with_spread(&self, rounded: Ball, spread: f64) -> Ball {
+    pub fn with_spread(&self, rounded: Ball, spread: f64) -> Ball {
         if spread == 0.0 {
             return rounded;
         }

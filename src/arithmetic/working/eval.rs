@@ -1,6 +1,7 @@
 //! The interpreter: every node of a graph as an array of balls, one loop a node.
 
 use super::ball::Ball;
+use super::cosine::Cosine;
 use super::model::Model;
 use super::norm::{Norm, normalized};
 use super::orders::{Products, addends, bracketed, divided_early, products};
@@ -70,7 +71,7 @@ impl Run {
                         vec![Ball::ONE; values.len()].into()
                     }
                 }
-                (_, Op::Reshape | Op::StopGradient) => {
+                (_, Op::Reshape | Op::StopGradient | Op::GradientTo) => {
                     run.left[id] = run.left[node.args[0]].clone();
                     run.products[id] = run.products[node.args[0]].clone();
                     run.values[node.args[0]].clone()
@@ -179,7 +180,8 @@ fn map3(args: &[&[Ball]], f: impl Fn(Ball, Ball, Ball) -> Ball) -> Vec<Ball> {
 fn evaluate(model: &Model, node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) -> Vec<Ball> {
     let x = args.first().copied().unwrap_or(&[]);
     match &node.op {
-        Op::Input(_) | Op::Reshape | Op::StopGradient => x.to_vec(),
+        Op::Input(_) | Op::Reshape | Op::StopGradient | Op::GradientTo => x.to_vec(),
+        Op::LnTwoPi => vec![model.ln_two_pi(); node.len()],
         Op::Constant(c) => vec![model.constant(c.get()); node.len()],
 
         Op::Add => map2(args, |a, b| model.add(a, b)),
@@ -206,7 +208,13 @@ fn evaluate(model: &Model, node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) -
         Op::LogSigmoid => map1(x, |x| model.log_sigmoid(x)),
         Op::LogCosh => map1(x, |x| model.log_cosh(x)),
         Op::Expm1Minus => map1(x, |x| model.expm1_minus(x)),
+        Op::Huber(delta) => map1(x, |x| model.huber(x, delta.get())),
+        Op::SmoothL1(beta) => map1(x, |x| model.smooth_l1(x, beta.get())),
         Op::Xlogy => map2(args, |x, y| model.xlogy(x, y)),
+        Op::KlDiv => map2(args, |t, x| model.kl_div(t, x)),
+        Op::KlDivSlope => map2(args, |t, x| model.kl_div_slope(t, x)),
+        Op::KlDivLog => map2(args, |t, x| model.kl_div_log(t, x)),
+        Op::KlDivLogSlope => map2(args, |t, x| model.kl_div_log_slope(t, x)),
         Op::BceWithLogits => map2(args, |z, y| model.bce_with_logits(z, y)),
         Op::SigmoidMinus => map2(args, |z, y| model.sigmoid_minus(z, y)),
         Op::BceWithLogitsWeighted => map3(args, |z, y, w| model.bce_with_logits_weighted(z, y, w)),
@@ -267,7 +275,7 @@ fn on_rows(model: &Model, node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) ->
     let mut row = Row::default();
     for (n, line) in x.chunks_exact(width).enumerate() {
         let second = || &args[1][n * width..(n + 1) * width];
-        if !matches!(node.op, Op::Norm { .. } | Op::NormGradient { .. } | Op::Normalize) {
+        if uses_exponentials(&node.op) {
             row.look(model, line);
         }
         match &node.op {
@@ -295,10 +303,27 @@ fn on_rows(model: &Model, node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) ->
                 let norm = Norm::of(model, line, crate::graph::Power::Finite(2.0), 0.0).value;
                 result.extend(line.iter().map(|&x| normalized(model, x, norm)));
             }
+            Op::Cosine { epsilon } => result.push(Cosine::of(model, line, second(), epsilon.get()).value),
+            Op::CosineGradient { epsilon } => {
+                let cosine = Cosine::of(model, line, second(), epsilon.get());
+                result.extend((0..width).map(|i| cosine.gradient(model, i)));
+            }
             op => unreachable!("{} is no operation on rows", op.name()),
         }
     }
     result
+}
+
+/// Whether the operation needs its rows' exponentials.
+fn uses_exponentials(op: &Op) -> bool {
+    !matches!(
+        op,
+        Op::Norm { .. }
+            | Op::NormGradient { .. }
+            | Op::Normalize
+            | Op::Cosine { .. }
+            | Op::CosineGradient { .. }
+    )
 }
 
 /// One value for each line along an axis, from the flat indices of its elements.

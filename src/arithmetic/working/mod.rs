@@ -6,8 +6,11 @@
 
 mod ball;
 mod binary;
+mod cosine;
+mod divergence;
 mod eval;
 mod focal;
+mod huber;
 mod model;
 mod norm;
 mod orders;
@@ -176,7 +179,9 @@ fn longest_sum(program: &Program, behind: &[NodeId]) -> usize {
             | Op::SoftCrossEntropyGradient
             | Op::Norm { .. }
             | Op::NormGradient { .. }
-            | Op::Normalize => row,
+            | Op::Normalize
+            | Op::Cosine { .. }
+            | Op::CosineGradient { .. } => row,
             _ => None,
         }
     };

@@ -94,6 +94,13 @@ impl Model {
         if self.holds(c) { Ball::exact(c) } else { Ball::new(c, self.u * c.abs() + self.theta) }
     }
 
+    /// ln 2π, rounded whatever the format holds.
+    pub fn ln_two_pi(&self) -> Ball {
+        /// To 53 bits.
+        const LN_TWO_PI: f64 = 1.837_877_066_409_345_5;
+        Ball::new(LN_TWO_PI, self.u * LN_TWO_PI)
+    }
+
     /// An element of a float input. Infinite ones are exact.
     pub fn input(&self, x: f64) -> Ball {
         if self.flushes && x != 0.0 && x.abs() < self.compute.min_normal() {

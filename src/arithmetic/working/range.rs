@@ -131,6 +131,8 @@ fn on_rows(op: &Op) -> bool {
             | Op::Norm { .. }
             | Op::NormGradient { .. }
             | Op::Normalize
+            | Op::Cosine { .. }
+            | Op::CosineGradient { .. }
     )
 }
 
@@ -147,8 +149,8 @@ pub(super) fn open_choices(node: &Node, before: &[&Left], value: &mut [Ball]) {
 
 /// Marks the elements that leave the range themselves, their arguments being inside. At a pole nothing leaves (a value
 /// there is infinite). Of composite operations only those steps count on the inside that most kernels compute as they
-/// stand: the power sum of a norm, the loss of a class before it is weighted, a weight times a softplus. A sum counts by
-/// Σ|xᵢ|, because some order of the terms has that partial sum or nearly.
+/// stand: the power sum of a norm, the square of smooth_l1, the loss of a class before it is weighted, a weight times a
+/// softplus. A sum counts by Σ|xᵢ|, because some order of the terms has that partial sum or nearly.
 fn leave(
     model: &Model,
     node: &Node,
@@ -189,6 +191,19 @@ fn leave(
         }
         Op::Norm { p, .. } | Op::NormGradient { p, .. } => power_sums(args, shapes, p.power(), beyond, left),
         Op::Normalize => power_sums(args, shapes, Power::Finite(2.0), beyond, left),
+        // The product of the squared norms is what kernels take one root of.
+        Op::Cosine { .. } | Op::CosineGradient { .. } => {
+            let width = shapes[0].last().copied().unwrap_or(1).max(1);
+            let each = left.len() / (args[0].len() / width).max(1);
+            for (at, (x, y)) in args[0].chunks(width).zip(args[1].chunks(width)).enumerate() {
+                let sums = [x, y].map(|row| power_sum(row, Power::Finite(2.0)));
+                if x.iter().chain(y).all(finite)
+                    && (beyond(sums[0] * sums[1]) || sums.into_iter().any(beyond))
+                {
+                    left[at * each..(at + 1) * each].fill(true);
+                }
+            }
+        }
         Op::CrossEntropy(_) | Op::LogSoftmax | Op::SoftCrossEntropyGradient => {
             // −∞ is a logit like any other; a loss that is infinite for another reason has it at the target.
             for (left, y) in left.iter_mut().zip(value) {
@@ -209,6 +224,11 @@ fn leave(
                     || y.m.is_finite() && beyond(y.m);
             }
         }
+        Op::SmoothL1(beta) => {
+            for (left, &x) in left.iter_mut().zip(args[0]) {
+                *left |= model.smooth_l1_leaves_range(x, beta.get());
+            }
+        }
         // Poles, and values that are arguments or lie between fixed bounds.
         Op::Ln | Op::Ln1p => {}
         Op::Pow(p) if p.get() < 0.0 => {
@@ -220,6 +240,18 @@ fn leave(
         Op::BceGradient(_) => {
             for ((left, y), p) in left.iter_mut().zip(value).zip(args[0]) {
                 *left |= p.m > 0.0 && p.m < 1.0 && beyond(y.m);
+            }
+        }
+        Op::KlDiv | Op::KlDivLog | Op::KlDivLogSlope => {
+            // t·ln t and t·x, and e^t and t − x, on their own: of finite arguments that are not 0 by definition.
+            let inside = |t: f64, x: f64| match node.op {
+                Op::KlDiv if t == 0.0 => [0.0; 2],
+                Op::KlDiv => [t * core_math::log(t), t * x],
+                _ => [core_math::exp(t), t - x],
+            };
+            for ((left, y), (t, x)) in left.iter_mut().zip(value).zip(args[0].iter().zip(args[1])) {
+                let known = finite(t) && finite(x);
+                *left |= known && (beyond(y.m) || inside(t.m, x.m).into_iter().any(beyond));
             }
         }
         Op::Xlogy => {
@@ -242,6 +274,7 @@ fn leave(
         | Op::Exp
         | Op::Expm1
         | Op::Expm1Minus
+        | Op::Huber(_)
         | Op::Pow(_)
         | Op::BceWithLogits
         | Op::SigmoidMinusWeighted => {

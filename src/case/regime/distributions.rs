@@ -3,7 +3,7 @@
 
 use super::Regime;
 use super::draft::Draft;
-use super::numbers::Numbers;
+use super::numbers::{Numbers, underflow_sweep};
 use super::rows::{self, Excluded, are_logarithms, exclude, lower};
 use crate::format::power_of_two_f64;
 use crate::loss::{Domain, Spec};
@@ -28,7 +28,7 @@ pub(super) fn roles(spec: &Spec) -> Option<Roles> {
         _ => return None,
     };
     let rows = [scores, target].iter().all(|input| input.shape == ["N", "C"] && !input.optional);
-    let fits = rows && target.domain == Domain::NonNegative;
+    let fits = rows && matches!(target.domain, Domain::NonNegative | Domain::NonNegativeOrLog);
     let logarithms = are_logarithms(scores);
     fits.then_some(Roles { scores: scores.name, target: target.name, excludable, logarithms })
 }
@@ -36,6 +36,8 @@ pub(super) fn roles(spec: &Spec) -> Option<Roles> {
 /// Fills both.
 pub(super) fn fill(draft: &mut Draft<'_>, roles: Roles) {
     let k = draft.scenario;
+    let log_target = draft.params.flag("log_target");
+    let none = if log_target { f64::NEG_INFINITY } else { 0.0 };
     let plan = rows::plan(draft, roles.excludable);
     // Two arrays of this size, where the plan is for one: fewer rows.
     let dense = draft.regime == Regime::Saturated && k == 0;
@@ -52,7 +54,12 @@ pub(super) fn fill(draft: &mut Draft<'_>, roles: Roles) {
         if roles.logarithms {
             lower(draft.regime, &mut row);
         }
-        let mut masses = masses(&mut draft.numbers, draft.regime, k, r, classes, class);
+        let numbers = &mut draft.numbers;
+        let mut masses = match (log_target, roles.logarithms && draft.regime == Regime::Cancelling) {
+            (true, _) => log_masses(numbers, draft.regime, k, &row, class),
+            (false, true) => matching(numbers, k, &mut row),
+            (false, false) => masses(numbers, draft.regime, k, r, classes, class),
+        };
         // A whole row of −∞ in the last row alone: the rows before it have values to compare.
         let excluded = match plan.excluded {
             Excluded::Row if r + 1 < count => Excluded::One,
@@ -61,15 +68,17 @@ pub(super) fn fill(draft: &mut Draft<'_>, roles: Roles) {
         exclude(&mut draft.numbers, excluded, class, &mut row);
         match excluded {
             // Mass on an excluded class: the loss is +∞.
-            Excluded::Target | Excluded::Row => masses[class] = masses[class].max(0.25),
+            Excluded::Target | Excluded::Row => {
+                masses[class] = masses[class].max(if log_target { -1.5 } else { 0.25 })
+            }
             _ => {
                 let gone = row.iter().zip(&mut masses).filter(|(x, _)| **x == f64::NEG_INFINITY);
-                gone.for_each(|(_, mass)| *mass = 0.0);
+                gone.for_each(|(_, mass)| *mass = none);
             }
         }
         // Nothing has any mass.
         if plan.ignore_all {
-            masses.fill(0.0);
+            masses.fill(none);
         }
         if draft.regime == Regime::Degenerate && k % 6 == 5 {
             (row, masses) = identical.get_or_insert((row, masses)).clone();
@@ -77,8 +86,9 @@ pub(super) fn fill(draft: &mut Draft<'_>, roles: Roles) {
         scores.extend(row);
         target.extend(masses);
     }
-    // The derivative by the mass of an excluded class is infinite, whatever the mass.
-    draft.nonzero = scores.contains(&f64::NEG_INFINITY);
+    // The derivative by the mass of an excluded class is infinite, whatever the mass; by a mass of 0 that of a divergence.
+    let infinite_slope = roles.logarithms && !log_target && target.contains(&0.0);
+    draft.nonzero = infinite_slope || scores.contains(&f64::NEG_INFINITY);
     draft.put(roles.scores, &[count, classes], scores);
     draft.put(roles.target, &[count, classes], target);
 }
@@ -157,4 +167,65 @@ fn dominated(numbers: &mut Numbers, classes: usize, class: usize) -> Vec<f64> {
         false => numbers.scaled(least, least / 4).abs(),
     };
     (0..classes).map(at).collect()
+}
+
+/// Masses whose logarithms are the scores, to within a few units of their last places: 2^−j·(1 + i·2u) and −j·ln 2 + i·2u,
+/// rounded.
+fn matching(numbers: &mut Numbers, k: usize, row: &mut [f64]) -> Vec<f64> {
+    let u = numbers.format.unit_roundoff();
+    let mut masses = Vec::with_capacity(row.len());
+    for (c, x) in row.iter_mut().enumerate() {
+        let (j, i) = (numbers.random.within(0, 8), f64::from(numbers.random.within(0, 3)));
+        masses.push(power_of_two_f64(-j) * (1.0 + i * 2.0 * u));
+        let logarithm = numbers.finite(i * 2.0 * u - f64::from(j) * std::f64::consts::LN_2);
+        // ln t − x, or with every third class ln t − x + 1 instead.
+        let shift = if (c + k) % 3 == 2 { 1.0 } else { 0.0 };
+        let away = f64::from(numbers.random.within(-2, 2)) * numbers.format.ulp(logarithm);
+        *x = numbers.finite(logarithm + shift + away);
+    }
+    masses
+}
+
+/// The logarithms of a row's masses. Down to −2^12, whose exponential a proof can still tell from 0.
+fn log_masses(numbers: &mut Numbers, regime: Regime, k: usize, row: &[f64], class: usize) -> Vec<f64> {
+    let classes = 0..row.len();
+    let one_hot = |c: usize| if c == class { 0.0 } else { f64::NEG_INFINITY };
+    match regime {
+        Regime::Edge => {
+            let edges = [0.0, -0.0, -1.0, 1.0, -0.5, 2.0, f64::NEG_INFINITY];
+            classes.map(|_| numbers.random.pick(&edges)).collect()
+        }
+        Regime::Extreme => match k % 3 {
+            0 => classes.map(|_| numbers.scaled(-66, 11)).collect(),
+            1 => classes.map(one_hot).collect(),
+            _ => classes.map(|_| numbers.scaled(-4, 11).abs()).map(|x| -x).collect(),
+        },
+        // The mass next to the prediction, or next to where the derivative is 0.
+        Regime::Cancelling => {
+            let beside = |numbers: &mut Numbers, c: usize| {
+                // A prediction far out has no mass that a proof could tell from 0 or a range that holds it.
+                let x = if row[c].abs() < 64.0 { row[c] } else { -numbers.between(0.0, 8.0) };
+                let shift = if (c + k) % 3 == 2 { -1.0 } else { 0.0 };
+                let away = f64::from(numbers.random.within(-2, 2)) * numbers.format.ulp(x);
+                numbers.finite(x + shift + away)
+            };
+            classes.map(|c| beside(numbers, c)).collect()
+        }
+        Regime::Subnormal => {
+            let (low, high) = underflow_sweep(numbers.format);
+            classes.map(|_| -numbers.between(low, high)).collect()
+        }
+        Regime::Saturated => classes.map(|c| if c == class { 0.0 } else { -numbers.saturating(k) }).collect(),
+        Regime::Tied => vec![numbers.random.pick(&[0.0, -1.0, -0.5]); row.len()],
+        Regime::Degenerate => classes.map(|_| -numbers.edge().abs()).collect(),
+        Regime::Overflowing => vec![numbers.finite(-2.0); row.len()],
+        _ => {
+            let some = k % 2 == 1;
+            let draw = |c: usize| match some && c != class && numbers.random.chance(1, 3) {
+                true => f64::NEG_INFINITY,
+                false => -numbers.normal(3.0).abs(),
+            };
+            classes.map(draw).collect()
+        }
+    }
 }

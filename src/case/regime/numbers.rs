@@ -126,7 +126,7 @@ impl Numbers {
             Domain::SignValue => self.random.sign(),
             Domain::Unit => self.of_unit(regime),
             Domain::Positive => self.weight(regime, false),
-            Domain::NonNegative => self.weight(regime, zero),
+            Domain::NonNegative | Domain::NonNegativeOrLog => self.weight(regime, zero),
             _ => self.of_line(regime),
         }
     }

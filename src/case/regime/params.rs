@@ -12,6 +12,8 @@ fn by_name(name: &str) -> Vec<ParamValue> {
         "p" => &[1.0, 2.0, 3.0, 1.5, 4.0],
         // 1.345 is Huber's own constant (95 % efficiency at the normal distribution).
         "delta" | "beta" => &[0.0, 0.1, 0.5, 1.0, 1.345, 2.0],
+        // 1/8 is a number of every format: it can be met exactly.
+        "variance_floor" => &[0.125, 1e-6],
         "gamma" => &[0.0, 0.5, 1.0, 1.5, 2.0, 5.0],
         "alpha" => &[0.0, 0.25, 0.5, 1.0],
         "temperature" | "tau" => &[0.07, 0.1, 0.5, 1.0, 2.0],

@@ -1,8 +1,8 @@
 //! Predictions against targets, element by element: what matters is their difference.
 
-use super::Regime;
 use super::draft::{Draft, Weights};
-use super::numbers::SWEEPS;
+use super::numbers::{SWEEPS, underflow_sweep};
+use super::{Regime, spread};
 use crate::format::power_of_two_f64;
 use crate::loss::{Domain, Spec};
 
@@ -31,7 +31,12 @@ pub(super) fn fill(draft: &mut Draft<'_>, [prediction, target]: [&'static str; 2
         draft.weights = if k.is_multiple_of(2) { Weights::Small } else { Weights::Large };
     }
     let shared = draft.numbers.normal(2.0);
-    let pairs: Vec<(f64, f64)> = (0..count).map(|i| pair(draft, k, i, shared)).collect();
+    let mut pairs: Vec<(f64, f64)> = (0..count).map(|i| pair(draft, k, i, shared)).collect();
+    if let Some(name) = spread::role(draft.spec) {
+        let spreads =
+            pairs.iter_mut().enumerate().map(|(i, pair)| spread::beside(draft, k, i, pair)).collect();
+        draft.put(name, &shape, spreads);
+    }
     let (predictions, targets) = pairs.into_iter().unzip();
     draft.put(prediction, &shape, predictions);
     draft.put(target, &shape, targets);
@@ -106,8 +111,19 @@ fn pair(draft: &mut Draft<'_>, k: usize, i: usize, shared: f64) -> (f64, f64) {
             }
             _ => (numbers.end(), numbers.normal(1.0)),
         },
+        // Far out, where exponentials end; and nearly right, where what is left of the loss is a small square.
+        Regime::Saturated if i % 3 == 2 => {
+            // From 1e-3 down to where the square leaves an f32's digits, or f16's normal numbers.
+            (numbers.scaled((format.min_exponent() / 2).clamp(-40, -14), -10), 0.0)
+        }
         Regime::Saturated => {
-            let d = numbers.saturating(k % SWEEPS.len()) * numbers.random.sign();
+            let d = if k % 8 == 7 {
+                let (low, high) = underflow_sweep(format);
+                numbers.between(low, high)
+            } else {
+                numbers.saturating(k % SWEEPS.len())
+            };
+            let d = d * numbers.random.sign();
             residual(numbers, d)
         }
         Regime::Cancelling => {

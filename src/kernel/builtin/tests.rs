@@ -66,9 +66,16 @@ fn regression_is_faithful() {
     for round in 0..300 {
         let format = BUILTIN_FORMATS[round % 3];
         let shape = [1 + random.below(4), 1 + random.below(5)];
-        let loss = ["mse", "mae"][round % 2];
+        let loss = ["mse", "mae", "huber", "smooth_l1", "log_cosh"][random.below(5)];
         let over = ["count", "weight"][random.below(2)];
-        let params = Params::default().with("reduction", REDUCTIONS[random.below(3)]).with("mean_over", over);
+        let mut params =
+            Params::default().with("reduction", REDUCTIONS[random.below(3)]).with("mean_over", over);
+        let threshold = [0.1, 1.0, 3.3, 20.0][random.below(4)];
+        match loss {
+            "huber" => params.set("delta", threshold),
+            "smooth_l1" => params.set("beta", threshold),
+            _ => {}
+        }
         let x = draw(&mut random, format, &shape, -9.0, 9.0);
         let y = draw(&mut random, format, &shape, -9.0, 9.0);
         let w = draw(&mut random, format, &shape, 0.0, 2.0);
@@ -76,9 +83,29 @@ fn regression_is_faithful() {
         let case = with_upstream(case(loss, format, params, &inputs), &mut random);
         let n = x.len();
         let residual: Vec<f64> = (0..n).map(|i| x.floats()[i] - y.floats()[i]).collect();
-        let term = |r: f64| if loss == "mse" { r * r } else { r.abs() };
-        let sign = |r: f64| if r == 0.0 { 0.0 } else { r.signum() };
-        let slope = |r: f64| if loss == "mse" { 2.0 * r } else { sign(r) };
+        let huber = |r: f64| {
+            if r.abs() < threshold { r * r / 2.0 } else { threshold * (r.abs() - threshold / 2.0) }
+        };
+        let term = |r: f64| match loss {
+            "mse" => r * r,
+            "mae" => r.abs(),
+            "huber" => huber(r),
+            "log_cosh" => r.abs() + (-2.0 * r.abs()).exp().ln_1p() - std::f64::consts::LN_2,
+            _ => huber(r) / threshold,
+        };
+        let slope = |r: f64| match loss {
+            "mse" => 2.0 * r,
+            "mae" => {
+                if r == 0.0 {
+                    0.0
+                } else {
+                    r.signum()
+                }
+            }
+            "huber" => r.clamp(-threshold, threshold),
+            "log_cosh" => r.tanh(),
+            _ => r.clamp(-threshold, threshold) / threshold,
+        };
         let terms: Vec<f64> = residual.iter().zip(w.floats()).map(|(&r, w)| w * term(r)).collect();
         let divisor = if over == "weight" { w.floats().iter().sum() } else { n as f64 };
         let (factors, want) = reduced(&case, &terms, divisor);
@@ -286,4 +313,7 @@ fn triplet_agrees_with_f64() {
     }
 }
 
+mod binary_and_cosine;
+mod distributions;
+mod gaussian;
 mod special_cases;

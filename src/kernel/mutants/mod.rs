@@ -5,11 +5,17 @@
 
 mod bce;
 mod binary;
+mod cosine;
 mod cross_entropy;
 mod distribution;
+mod divergence;
+mod focal;
+mod gaussian;
+mod log_cosh;
 mod nll_loss;
 mod plain;
 mod regression;
+mod smooth_l1;
 mod triplet;
 
 use super::{Kernel, KernelError, Support};
@@ -140,8 +146,13 @@ static MUTANTS: &[Mutant] = &[
     Mutant::new(&cross_entropy::RD_04),
     Mutant::new(&cross_entropy::RD_12),
     Mutant::new(&regression::RD_07),
-    Mutant::new(&regression::RD_14),
+    Mutant::new(&gaussian::RD_14),
+    Mutant::new(&gaussian::PYTORCH_190058),
     Mutant::new(&regression::RD_15),
+    Mutant::new(&smooth_l1::RG_02),
+    Mutant::new(&smooth_l1::RG_03),
+    Mutant::new(&log_cosh::KERAS_8524),
+    Mutant::new(&log_cosh::TORCHMETRICS_3490),
     Mutant::new(&bce::BC_02),
     Mutant::new(&bce::BC_04),
     Mutant::new(&bce::BC_11),
@@ -150,12 +161,20 @@ static MUTANTS: &[Mutant] = &[
     Mutant::new(&binary::BC_08),
     Mutant::new(&binary::BC_20),
     Mutant::new(&binary::BC_22),
+    Mutant::new(&focal::BC_23),
+    Mutant::new(&focal::BC_25),
+    Mutant::new(&focal::BC_27),
     Mutant::new(&triplet::DS_05),
     Mutant::new(&triplet::DS_06),
     Mutant::new(&triplet::DS_09),
+    Mutant::new(&cosine::DS_14),
     Mutant::new(&nll_loss::RD_09),
     Mutant::new(&distribution::KL_05),
     Mutant::new(&distribution::KL_15),
+    Mutant::new(&divergence::KL_02),
+    Mutant::new(&divergence::KL_03),
+    Mutant::new(&divergence::KL_10),
+    Mutant::new(&divergence::RD_10),
 ];
 
 /// The known bugs that exist as kernels.

@@ -1,14 +1,14 @@
 //! Known bugs of reductions and of the upstream, on mean squared error.
 
 use super::super::{BUILTIN_FORMATS, KernelError};
-use super::plain::{answer, answer_shaped, factors, floats, pairwise_sum, reduce, round, with_gradient};
+use super::plain::{answer, factors, floats, reduce, round, with_gradient};
 use super::{About, rounded, trigger};
 use crate::case::{Case, Tensors};
 use crate::format::Format;
 use crate::judge::Fault;
 use crate::loss::Default;
 
-fn residuals(case: &Case) -> Vec<f32> {
+pub(super) fn residuals(case: &Case) -> Vec<f32> {
     floats(case, "prediction").iter().zip(floats(case, "target")).map(|(x, y)| x - y).collect()
 }
 
@@ -49,45 +49,6 @@ pub(super) const RD_07: About = About {
         );
         case.upstream = rounded(format, &[], &[3.0]);
         case
-    },
-};
-
-/// The last axis summed away.
-pub(super) const RD_14: About = About {
-    entry: "RD-14",
-    description: "PyTorch: gaussian_nll_loss(reduction=none) summed over the last axis (here on mse)",
-    link: "pytorch/pytorch PR#56469",
-    faults: &[Fault::ShapeMismatch],
-    names: ["RD-14", "RD-14-twin"],
-    loss: "mse",
-    formats: BUILTIN_FORMATS,
-    gradients: &[],
-    optional_inputs: &[],
-    pinned: &[("reduction", Default::Text("none"))],
-    run: |case, wrong| {
-        let squares: Vec<f32> = residuals(case).iter().map(|r| r * r).collect();
-        let shape = &case.upstream.shape;
-        match shape.split_last() {
-            Some((&last, outer)) if wrong => {
-                let rows = outer.iter().product::<usize>();
-                let sums: Vec<f32> =
-                    (0..rows).map(|row| pairwise_sum(&squares[row * last..][..last])).collect();
-                Ok(answer_shaped(case, &sums, outer))
-            }
-            _ => Ok(answer_shaped(case, &squares, shape)),
-        }
-    },
-    trigger: |format| {
-        trigger(
-            "mse",
-            format,
-            &[("reduction", Default::Text("none"))],
-            &[],
-            vec![
-                ("prediction", rounded(format, &[2, 3], &[1.0, 3.0, 0.0, 2.0, 2.0, 1.0])),
-                ("target", rounded(format, &[2, 3], &[0.5, 1.0, 4.0, 1.0, 1.0, 3.0])),
-            ],
-        )
     },
 };
 

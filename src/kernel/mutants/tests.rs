@@ -3,6 +3,7 @@
 use super::super::testing::{Random, floats};
 use super::super::{Builtin, Kernel};
 use super::*;
+use crate::loss::Domain;
 use crate::tensor::Tensor;
 
 /// The largest difference of two answers, in ulps of the format at the second's largest value, 1 at least: plain kernels
@@ -104,14 +105,27 @@ fn random_case(support: &Support, format: Format, random: &mut Random) -> Case {
         let tensor = match (support.loss.as_str(), input.name) {
             (_, "pos_weight") => draw(&[width], 0.0, 3.0),
             (_, "class_weight") => draw(&[width], 0.0, 2.0),
-            ("bce_with_logits" | "cross_entropy_soft", "target") => draw(&shape, 0.0, 1.0),
+            ("cross_entropy_soft" | "kl_div", "target") => draw(&shape, 0.0, 1.0),
             ("cross_entropy" | "nll_loss", "target") => {
                 let classes = draw(&[n], 0.0, width as f32 * 1.3);
                 // A draw beyond the last class is an ignored row.
                 let class = |&x: &f64| if x < width as f64 { x as i64 } else { -100 };
                 Tensor::i64(&[n], classes.floats().iter().map(class).collect())
             }
-            _ if input.domain == crate::loss::Domain::Unit => draw(&shape, 0.0, 1.0),
+            (_, name) if name.starts_with("log_") => draw(&shape, -scale, 0.0),
+            (_, "variance") => draw(&shape, 0.1, 3.0),
+            _ if spec.param("soft_target").is_some() && input.domain == Domain::Unit => {
+                let hard: Vec<f64> = draw(&shape, 0.0, 1.0).floats().iter().map(|y| y.round()).collect();
+                floats(format, &shape, &hard)
+            }
+            _ if input.domain == Domain::Unit => draw(&shape, 0.0, 1.0),
+            _ if input.domain == Domain::NonNegative => draw(&shape, 0.0, 3.0),
+            _ if input.domain == Domain::SignValue => {
+                let shape = if input.shape == ["N"] { &shape[..1] } else { &shape[..] };
+                let draws = draw(shape, -1.0, 1.0);
+                let signs = draws.floats().iter().map(|&x| if x < 0.0 { -1.0 } else { 1.0 });
+                floats(format, shape, &signs.collect::<Vec<f64>>())
+            }
             _ => draw(&shape, -scale, scale),
         };
         inputs.insert(input.name.to_owned(), tensor);

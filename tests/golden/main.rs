@@ -1,0 +1,7 @@
+//! The promise: golden files hold proved answers, every change of them is found, and a kernel is judged from them as it is by
+//! the oracle.
+
+mod changes;
+mod committed;
+mod kernels;
+mod set;
