@@ -276,8 +276,7 @@ fn cosines() {
         let (d, first, second) = (dot(&x, &y), dot(&x, &x) + epsilon, dot(&y, &y) + epsilon);
         let root = Float::with_val(BITS, &first * &second).sqrt();
         let prec = random.pick(&PRECISIONS);
-        let refs = |balls: &'_ [Ball]| balls.iter().cloned().collect::<Vec<Ball>>();
-        let (x_row, y_row) = (refs(&x_balls), refs(&y_balls));
+        let (x_row, y_row) = (x_balls.to_vec(), y_balls.to_vec());
         let cosine =
             Cosine::of(&x_row.iter().collect::<Vec<_>>(), &y_row.iter().collect::<Vec<_>>(), epsilon, prec);
         let what = format!("{x_balls:?} {y_balls:?} {epsilon} at {prec}");

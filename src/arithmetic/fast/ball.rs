@@ -200,7 +200,7 @@ impl Ball {
 
     /// −x.
     #[inline(always)]
-    pub fn neg(self) -> Ball {
+    pub(crate) fn neg(self) -> Ball {
         if self.mid.abs() < f64::INFINITY {
             Ball { mid: -self.mid, rad: self.rad, side: self.side.flipped() }
         } else {
@@ -228,7 +228,7 @@ impl Ball {
     /// |(a' + b') − s| ≤ r + s' + |e| with a + b = s + e exactly; so the sum of exact numbers is exact where e = 0. No term
     /// underflows: sums of subnormal numbers are exact. −∞, NaN and an overflow make e and the radius NaN or infinite.
     #[inline(always)]
-    pub fn add(self, other: Ball) -> Ball {
+    pub(crate) fn add(self, other: Ball) -> Ball {
         let (s, e) = two_sum(self.mid, other.mid);
         let rad = (self.rad + other.rad + e.abs()) * UP;
         if rad == 0.0 {
@@ -246,7 +246,7 @@ impl Ball {
 
     /// a − b.
     #[inline(always)]
-    pub fn sub(self, other: Ball) -> Ball {
+    pub(crate) fn sub(self, other: Ball) -> Ball {
         self.add(other.neg())
     }
 
@@ -255,7 +255,7 @@ impl Ball {
     /// |a'b' − p| ≤ |ab − p| + |a|s + |b|r + rs, where |ab − p| ≤ u|p|, or known exactly. From [`SAFE`] on the slack of
     /// [`UP`], 2^−49·u|p|, is above what three products lose that underflow.
     #[inline(always)]
-    pub fn mul(self, other: Ball) -> Ball {
+    pub(crate) fn mul(self, other: Ball) -> Ball {
         let (a, b) = (self, other);
         let p = a.mid * b.mid;
         if p.abs() >= SAFE && a.rad + b.rad > 0.0 && !a.is_one_sided() && !b.is_one_sided() {
@@ -299,7 +299,7 @@ impl Ball {
     /// a'/b' − q = ((a − qb) + (a' − a) − q(b' − b))/b', so |a'/b' − q| ≤ (|rem| + r + |q|s)/(|b| − s). The remainder of a
     /// correctly rounded quotient is a number of the format, and exact here: a − p by Sterbenz's lemma, p = qb rounded.
     #[inline]
-    pub fn div(self, other: Ball) -> Ball {
+    pub(crate) fn div(self, other: Ball) -> Ball {
         let (a, b) = (self, other);
         let least = b.mid.abs() - b.rad;
         let q = a.mid / b.mid;

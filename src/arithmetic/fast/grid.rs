@@ -109,7 +109,8 @@ impl Grid {
         // Beneath a power of two the grid is twice as fine, unless it is the least binade.
         let first = units == 1 << (self.bits - 1) && quantum > self.format.min_exponent() - self.bits + 1;
         let (units, quantum) = if first { (2 * units, quantum - 1) } else { (units, quantum) };
-        if units == 0 || !(rad < power(quantum)) {
+        let near = rad < power(quantum);
+        if units == 0 || !near {
             return None;
         }
         let mantissa = ((units - 1) | 1) as i64;

@@ -290,7 +290,7 @@ impl<'a> Evaluation<'a> {
             Op::MaxShare { axis } => {
                 let (n, stride) = self.axis(node.args[0], *axis);
                 let a = arg(0);
-                let count = if n == 0 { 0 } else { length / n };
+                let count = length.checked_div(n).unwrap_or(0);
                 let tops: Vec<Option<usize>> = (0..count)
                     .map(|row| maximum((0..n).map(|k| a.get(row_element(row, k, n, stride)))).1)
                     .collect();
@@ -379,7 +379,7 @@ impl<'a> Evaluation<'a> {
         }
         let (x, n) = (self.get(arg), self.row_length(arg));
         self.evaluations += x.len() as u64;
-        let count = if n == 0 { 0 } else { x.len() / n };
+        let count = x.len().checked_div(n).unwrap_or(0);
         let of_row =
             |row: usize| RowNorm::of((row * n..(row + 1) * n).map(|i| x.get(i)), p.power(), epsilon.get());
         let norms: Rc<[RowNorm]> = (0..count).map(of_row).collect();

@@ -106,7 +106,7 @@ impl Exponentials {
 
     #[inline(always)]
     fn of_balls(length: usize, x: impl Fn(usize) -> Ball, n: usize) -> Exponentials {
-        let count = if n == 0 { 0 } else { length / n };
+        let count = length.checked_div(n).unwrap_or(0);
         let mut terms = Columns::zeros(length);
         let row = |row: usize| {
             let (start, end) = (row * n, (row + 1) * n);
@@ -239,8 +239,9 @@ impl RowNorm {
 /// The greatest of a row, and where it is if it is known to be strictly above all others. Not known where it is not decided.
 pub(super) fn maximum(row: impl Iterator<Item = Ball> + Clone) -> (Ball, Option<usize>) {
     let best = row.clone().enumerate().fold(None, |best: Option<(usize, Ball)>, (at, x)| match best {
-        Some((_, most)) if !(x.mid() > most.mid()) => best,
-        _ => Some((at, x)),
+        Some((_, most)) if x.mid() > most.mid() => Some((at, x)),
+        None => Some((at, x)),
+        best => best,
     });
     let Some((top, most)) = best else { return (Ball::UNKNOWN, None) };
     let (mut strictly, mut known) = (true, most.is_known());
