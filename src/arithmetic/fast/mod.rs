@@ -10,6 +10,7 @@ mod elementary;
 pub mod grid;
 mod machine;
 mod rows;
+mod terms;
 #[cfg(test)]
 mod tests;
 
@@ -68,7 +69,7 @@ impl<'a> Evaluation<'a> {
             if evaluation.readers[id] == 0 {
                 continue;
             }
-            let value = evaluation.node(id, node);
+            let value = evaluation.node(node);
             debug_assert_eq!(value.len(), node.len());
             evaluation.stores[id] = Some(value);
             for &arg in &node.args {
@@ -109,7 +110,7 @@ impl<'a> Evaluation<'a> {
         self.stores[id].clone().expect("arguments stand before their use, and are kept until it")
     }
 
-    fn node(&mut self, id: NodeId, node: &Node) -> Shared<'a> {
+    fn node(&mut self, node: &Node) -> Shared<'a> {
         let length = node.len();
         if !node.op.is_view() {
             self.evaluations += length as u64;
@@ -214,6 +215,13 @@ impl<'a> Evaluation<'a> {
             Op::Huber(delta) => Rc::new(arg(0).map(|x| f::huber(x, delta.get()))),
             Op::SmoothL1(beta) => Rc::new(arg(0).map(|x| f::smooth_l1(x, beta.get()))),
             Op::Xlogy => binary(f::xlogy),
+            Op::KlDiv => binary(terms::kl_div),
+            Op::KlDivSlope => binary(terms::kl_div_slope),
+            Op::KlDivLog => binary(terms::kl_div_log),
+            Op::KlDivLogSlope => binary(terms::kl_div_log_slope),
+            Op::Bce(clamp) => Rc::new(arg(0).zip(&arg(1), |p, y| terms::bce(p, y, *clamp))),
+            Op::BceGradient(clamp) => Rc::new(arg(0).zip(&arg(1), |p, y| terms::bce_gradient(p, y, *clamp))),
+            Op::BceTargetGradient(clamp) => Rc::new(arg(0).map(|p| terms::bce_target_gradient(p, *clamp))),
             Op::Softplus | Op::Sigmoid | Op::LogSigmoid => {
                 let z = arg(0);
                 let decays = self.decays_of(node.args[0]);
@@ -317,12 +325,18 @@ impl<'a> Evaluation<'a> {
                 let n = self.row_length(node.args[0]);
                 Rc::new(Array::from_fn(length, |i| x.get(i).div(norms[i / n].norm)))
             }
-            // An operation without a rule here: MPFR's.
-            #[allow(unreachable_patterns)]
-            _ => {
-                let _ = id;
-                Rc::new(Array::unknown(length))
+            Op::Cosine { epsilon } => {
+                let cosines = self.cosines_of(node, epsilon.get());
+                Rc::new(Array::from_fn(length, |row| cosines[row].value()))
             }
+            Op::CosineGradient { epsilon } => {
+                let (x, y, n) = (arg(0), arg(1), self.row_length(node.args[0]));
+                let cosines = self.cosines_of(node, epsilon.get());
+                Rc::new(Array::from_fn(length, |i| cosines[i / n].gradient(x.get(i), y.get(i))))
+            }
+            // An operation without a rule here is MPFR's, one that comes later too.
+            #[allow(unreachable_patterns)]
+            _ => Rc::new(Array::unknown(length)),
         }
     }
 
@@ -356,6 +370,15 @@ impl<'a> Evaluation<'a> {
         let norms: Rc<[RowNorm]> = (0..count).map(of_row).collect();
         self.norms.insert((arg, p, epsilon), norms.clone());
         norms
+    }
+
+    /// What the rows of two arguments share.
+    fn cosines_of(&mut self, node: &Node, epsilon: f64) -> Vec<terms::Cosine> {
+        let (x, y, n) = (self.get(node.args[0]), self.get(node.args[1]), self.row_length(node.args[0]));
+        self.evaluations += 2 * x.len() as u64;
+        let count = if n == 0 { 0 } else { x.len() / n };
+        let pairs = |row: usize| (row * n..(row + 1) * n).map(|i| (x.get(i), y.get(i)));
+        (0..count).map(|row| terms::Cosine::of(pairs(row), epsilon)).collect()
     }
 
     /// The exponentials of an array's rows, computed once.
