@@ -127,7 +127,11 @@ const COMMANDS: &[(&[&str], i32, &str)] = &[
     (&["report", "merge", "Cargo.toml"], WRONG, "Cargo.toml is no report"),
     (&["check", "--replay", "{"], WRONG, "--replay"),
     (&["check", "--replay", "no-such-file"], WRONG, "no-such-file"),
-    (&["check", "--golden", "no-such-folder"], WRONG, "golden"),
+    (&["check", "--golden", "no-such-folder"], WRONG, "no-such-folder holds no golden files"),
+    (&["check", "--golden", "golden", "--cases", "3"], WRONG, "cannot be used with"),
+    (&["golden", "verify", "no-such-folder"], WRONG, "no-such-folder holds no golden files"),
+    (&["golden", "generate", "--loss", "huberr"], WRONG, "unknown loss `huberr`"),
+    (&["golden", "generate", "Cargo.toml", "--loss", "mse"], WRONG, "Cargo.toml"),
 ];
 
 #[test]
