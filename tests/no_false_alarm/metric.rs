@@ -120,7 +120,7 @@ pub fn cosine_embedding<N: Number>(case: &Case, form: Form) -> Tensors {
     let norm = Norm { form, p: Some(2.0), epsilon };
     let reduction = Reduction::of(case, form, || N::of(rows as f64));
     let (mut terms, mut by_x, mut by_y) = (Vec::new(), Vec::new(), Vec::new());
-    for n in 0..rows {
+    for (n, &target) in target.iter().enumerate() {
         let row = n * dimensions..(n + 1) * dimensions;
         let (x, y) = (&x[row.clone()], &y[row]);
         let (length_x, length_y) = (norm.of(x), norm.of(y));
@@ -134,9 +134,10 @@ pub fn cosine_embedding<N: Number>(case: &Case, form: Form) -> Tensors {
             // Both normalised first.
             Way::Other => dot(&unit_x, &unit_y),
         };
-        let together = target[n] == 1.0;
+        let together = target == 1.0;
         let gap = if together { N::one() - cosine.clone() } else { cosine.clone() - margin.clone() };
-        let counts = together || !(gap <= N::zero());
+        let misses = gap <= N::zero();
+        let counts = together || !misses;
         let gradient = |own: &[N], other: &[N], length: &N| -> Vec<N> {
             let slope = own.iter().zip(other).map(|(own, other)| {
                 let slope = (other.clone() - cosine.clone() * own.clone()) / length.clone();
