@@ -9,6 +9,7 @@
 //! - `from_i64` and its sisters leave the mantissa unshifted, and a quotient of such a number keeps as few as 13
 //!   digits. [`integer`] shifts it.
 //! - Between 10⁻⁸⁹ and 10⁻¹²⁸ digits are lost one by one; below, all. [`Real`] keeps the loss in its scale.
+//! - A product below 10⁻¹²⁸ panics at times, where debug assertions are on. [`product`] answers 0 there.
 //! - exp(x) is +∞ for some x below −294 (for −500.5, not for −350). [`Real::exp`] answers there itself.
 
 use num_bigfloat::{BigFloat, NAN, ONE, PI, TWO, ZERO};
@@ -19,6 +20,8 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 const LEAST_SCALE: i8 = -85;
 /// The decimal exponent, relative to the scale, below which a number counts as 0 where a kink asks.
 const VANISHING: i8 = -36;
+/// The decimal exponent from which on products are 0: 10⁻⁴⁰ of the least scale.
+const UNDERFLOW: i32 = LEAST_SCALE as i32 - 40;
 /// e to this is below 10⁻¹²⁵, that is, 10⁻⁴⁰ of the least scale.
 const EXP_UNDERFLOW: i32 = -290;
 /// e to this is above 10¹²⁰, in the range of num-bigfloat still.
@@ -43,6 +46,17 @@ pub fn power_of_ten(exponent: i8) -> BigFloat {
     let mut power = ONE;
     power.set_exponent(ONE.get_exponent() + exponent);
     power
+}
+
+/// a·b; 0 where the exponents add up to less than −125: it is below 10⁻¹²⁴, about 10⁻⁴⁰ of the least scale.
+fn product(a: BigFloat, b: BigFloat) -> BigFloat {
+    // d with 10ᵈ ≤ |x| < 10ᵈ⁺¹: the mantissa is an integer of that many digits.
+    let exponent = |x: &BigFloat| i32::from(x.get_exponent()) + x.get_mantissa_len() as i32 - 1;
+    let finite = !a.is_nan() && !b.is_nan() && !a.is_inf() && !b.is_inf();
+    if finite && (a.is_zero() || b.is_zero() || exponent(&a) + exponent(&b) < UNDERFLOW) {
+        return ZERO;
+    }
+    a * b
 }
 
 /// An integer, exactly (an i128 has at most 39 digits) and with its mantissa shifted full: adding 0 does that.
@@ -233,7 +247,7 @@ impl Real {
             return Real::LOST;
         }
         let power = self.value.exp();
-        Real::rounded(power, power * self.scale)
+        Real::rounded(power, product(power, self.scale))
     }
 
     /// ln x for x > 0; lost elsewhere.
@@ -322,8 +336,8 @@ impl Mul for Real {
         if self.is_exact_zero() || other.is_exact_zero() {
             return Real::ZERO;
         }
-        let (left, right) = (self.value.abs() * other.scale, other.value.abs() * self.scale);
-        Real::rounded(self.value * other.value, left.max(&right))
+        let (left, right) = (product(self.value.abs(), other.scale), product(other.value.abs(), self.scale));
+        Real::rounded(product(self.value, other.value), left.max(&right))
     }
 }
 
@@ -339,7 +353,7 @@ impl Div for Real {
         }
         let quotient = self.value / other.value;
         let divisor = other.value.abs();
-        let (own, others) = (self.scale / divisor, quotient.abs() * (other.scale / divisor));
+        let (own, others) = (self.scale / divisor, product(quotient.abs(), other.scale / divisor));
         Real::rounded(quotient, own.max(&others))
     }
 }
@@ -452,6 +466,20 @@ mod tests {
         let (series, direct) = (Real::of(0.75).ln_1p(), Real::of(1.75).ln());
         assert!((series - direct).vanishes() && !series.vanishes());
         assert_eq!(Real::of(3.0).ln_1p().value(), Real::of(4.0).ln().value());
+    }
+
+    #[test]
+    fn products_that_underflow_are_0() {
+        // Every product of two powers of ten down to 10⁻¹⁷⁰, none of which may panic.
+        for (a, b) in (0..=85).flat_map(|a| (0..=85).map(move |b| (a, b))) {
+            for digits in [1.0, 3.0, 9.75, 1.0 / 3.0] {
+                let power = |e: i8| Real { value: power_of_ten(-e), scale: power_of_ten(-e) };
+                let x = Real::of(digits) * power(a) * power(b);
+                assert!(!x.is_lost() && !x.is_exact_zero(), "{a} {b}");
+                assert!(a + b <= 126 || x.value().is_zero(), "{digits} {a} {b}: {x:?}");
+                assert!(a + b >= 124 || !x.value().is_zero(), "{digits} {a} {b}: {x:?}");
+            }
+        }
     }
 
     #[test]
