@@ -1,7 +1,7 @@
 //! Each operation on points at the ends of its operands' balls: there the bounds are attained, so that a radius that is too
 //! small by a percent shows.
 
-use super::ball::{Ball, power};
+use super::ball::{Ball, Divisor, power};
 use super::elementary as f;
 use super::grid::Grid;
 use super::rows;
@@ -89,11 +89,16 @@ fn basic_operations_hold_the_ends_of_their_operands() {
             ("sub", a.sub(b), Rational::from(&x - &y)),
             ("mul", a.mul(b), Rational::from(&x * &y)),
             ("div", a.div(b), if y == 0 { Rational::new() } else { Rational::from(&x / &y) }),
+            (
+                "divide",
+                Divisor::new(b).divide(a),
+                if y == 0 { Rational::new() } else { Rational::from(&x / &y) },
+            ),
             ("abs", a.abs(), x.clone().abs()),
             ("neg", a.neg(), Rational::from(-&x)),
         ];
         for (name, ball, exact) in results {
-            if name == "div" && y == 0 {
+            if name.starts_with("div") && y == 0 {
                 assert!(!ball.is_known(), "{round}: {a:?} / {b:?} is {ball:?}");
                 continue;
             }
@@ -247,10 +252,25 @@ fn a_grid_answers_only_where_all_of_the_ball_agrees() {
             _ => 1.0,
         };
         let mid = near * power(e) * [1.0, -1.0][source.below(2) as usize];
-        let rad = mid.abs() * power(-(source.below(30) as i32) - 22);
+        let rad = match source.below(3) {
+            0 => mid.abs() * power(-(source.below(30) as i32) - 22),
+            _ => {
+                // About the distance to the next number of the grid.
+                let binade = (mid.abs().log2().floor() as i32).max(format.min_exponent());
+                let step = power(binade - bits + 1);
+                let below = mid.abs() % step;
+                let distance = if below == 0.0 { step } else { below.min(step - below) };
+                distance * (0.99 + source.below(2000) as f64 / 1e5)
+            }
+        };
         let side = [Side::Any, Side::Any, Side::Above, Side::Below][source.below(4) as usize];
         let ball = Ball::sided(mid, rad, side);
-        let Some(claim) = grid.canonical(ball) else { continue };
+        // The common way and the general one.
+        let claims = [grid.truth(ball), grid.canonical(ball).map(Truth::Proved)].map(|truth| match truth {
+            Some(Truth::Proved(y) | Truth::Overflow(y)) => Some(y),
+            _ => None,
+        });
+        let Some(claim) = claims[0].or(claims[1]) else { continue };
         fixed += 1;
         let exact = |x: f64| Float::with_val(EXACT, x);
         let just = exact(mid.abs()) >> 1000u32;
