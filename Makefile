@@ -1,14 +1,15 @@
 # The everyday commands. `make check` and `make test` work as the first command in a fresh clone: they install what GMP's build
 # needs (make, m4) where it is missing.
 
-.PHONY: check test setup setup-python format lint docs unit python readme soundness confirm check-optax check-candle check-torch
+.PHONY: check test setup setup-python format lint docs unit python readme soundness bench confirm check-optax check-candle check-torch
+.PHONY: golden golden-quick golden-verify golden-full golden-bench without-c kernel-crate
 
 # Grades the built-in kernels: the main job, on ourselves.
 check: setup
 	cargo run --release --quiet -- check
 
 # Everything that CI demands.
-test: setup-python format lint docs unit readme python
+test: setup-python format lint docs unit readme golden-quick without-c kernel-crate python
 	@echo "make test: all held"
 
 setup:
@@ -35,14 +36,54 @@ readme: setup
 	cargo build --release --quiet
 	scripts/readme-commands.sh
 
-# The Python side of the adapter protocol; NumPy is all that it needs.
-python: setup-python target/venv/done
+# The Python side: the adapter protocol, and golden files under pytest. NumPy is all that it needs; pytest and jsonschema are
+# for the tests.
+python: setup-python target/venv/golden $(GOLDEN)/MANIFEST.json
 	cd adapters/python && ../../target/venv/bin/python -m unittest -q
+	cd adapters/python && LOSSPROOF_GOLDEN=../../$(GOLDEN) ../../target/venv/bin/python -m pytest -q -p lossproof.plugin golden_test.py
 
-target/venv/done:
+target/venv/golden:
 	python3 -m venv target/venv
-	target/venv/bin/pip install --quiet --disable-pip-version-check numpy ml_dtypes
+	target/venv/bin/pip install --quiet --disable-pip-version-check numpy ml_dtypes pytest jsonschema
 	touch $@
+
+# The golden files that tests look at: the committed ones, or, where there are none, some that are written for the tests.
+GOLDEN := $(if $(wildcard golden/MANIFEST.json),golden,target/golden)
+
+# Writes the committed set of golden files anew.
+golden: setup
+	cargo run --release --quiet -- golden generate golden
+
+target/golden/MANIFEST.json: | setup
+	cargo run --release --quiet -- golden generate target/golden
+
+# Schema, hashes, and a replay of all files against our own kernels.
+golden-quick: setup $(GOLDEN)/MANIFEST.json
+	cargo build --release --quiet
+	target/release/lossproof golden verify --quick $(GOLDEN)
+	target/release/lossproof check --golden $(GOLDEN)
+
+# Proves every stored digit again.
+golden-verify: setup $(GOLDEN)/MANIFEST.json
+	cargo run --release --quiet -- golden verify $(GOLDEN)
+
+# The large set: 128 Ki classes, thousands of cases, JSON and safetensors; gigabytes, so never committed.
+golden-full: setup
+	cargo run --release --quiet -- golden generate target/golden-full --full
+
+# Writes benches/GOLDEN.md: what generating, verifying and replaying the golden files costs.
+golden-bench: setup
+	cargo build --release --quiet
+	benches/golden.sh
+
+# What a kernel crate builds: no oracle, and no C compiler, which the command that stands in for one would give away.
+without-c:
+	CC=false CXX=false cargo build --quiet --no-default-features --target-dir target/without-c
+
+# A crate with kernels of its own that takes the golden files into its tests.
+kernel-crate: setup $(GOLDEN)/MANIFEST.json
+	cargo clippy --quiet --all-targets --manifest-path examples/kernel-crate/Cargo.toml --target-dir target/kernel-crate -- -D warnings
+	CC=false LOSSPROOF_GOLDEN=$(CURDIR)/$(GOLDEN) cargo test --quiet --manifest-path examples/kernel-crate/Cargo.toml --target-dir target/kernel-crate
 
 # Containment of every ball operation, 10^7 of them; `make test` does 10^5.
 soundness: setup
@@ -59,6 +100,15 @@ confirm: setup-python target/confirm/done
 target/confirm/done:
 	python3 -m venv target/confirm
 	target/confirm/bin/pip install --quiet --disable-pip-version-check mpmath gmpy2
+	touch $@
+
+# What a proof costs beside other libraries, as ratios, into benches/RESULTS.md. Its Python packages are not part of `make test`.
+bench: setup-python target/bench-python/done
+	LOSSPROOF_BENCH_PYTHON=target/bench-python/bin/python cargo bench --quiet --bench proving -- --write
+
+target/bench-python/done:
+	python3 -m venv target/bench-python
+	target/bench-python/bin/pip install --quiet --disable-pip-version-check python-flint mpmath gmpy2
 	touch $@
 
 # Grades the released candle-nn; a package of its own, which builds for minutes, so not part of `make test`.

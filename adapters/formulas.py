@@ -382,8 +382,9 @@ def kl_div(inputs, params, upstream):
 
     def term(log_prediction, y, _):
         if params["log_target"]:
-            if y == -mp.inf:  # the limit, and of its derivative
-                return mpf(0), mpf(0), mpf(0) if mp.isfinite(log_prediction) else mpf("nan")
+            if y == -mp.inf:  # no mass: nothing, also beside log_prediction −∞, where the limit of the derivative is none
+                nothing = log_prediction * 0 if mp.isnan(log_prediction) else mpf(0)
+                return nothing, mpf(0), nothing
             return mp.exp(y) * (y - log_prediction), -mp.exp(y), mp.exp(y) * (y - log_prediction + 1)
         if y == 0:
             nothing = log_prediction * 0 if mp.isnan(log_prediction) else mpf(0)

@@ -1,5 +1,5 @@
-//! The oracle: case → truth. The graph runs over balls at 96 bits, then at twice as many, and so on, each time for the
-//! elements alone that are not fixed yet, until every one is proved.
+//! The oracle: case → truth. The graph runs over balls of f64, the fast tier; for the elements that these do not fix over balls
+//! of MPFR at 96 bits, then at twice as many, and so on, until every one is proved.
 
 use crate::arithmetic::ball::{Ball, Place};
 use crate::arithmetic::evaluate::Evaluation;
@@ -9,6 +9,7 @@ use crate::arithmetic::working;
 use crate::case::{Case, CaseError, program::Program};
 use crate::format::{Canonical, Format};
 use crate::judge::Machine;
+pub use crate::truth::Tier;
 use crate::truth::{OutputTruth, Truth, Verified};
 use rug::Float;
 use rug::float::Round;
@@ -21,16 +22,6 @@ pub const LAST_PRECISION: u32 = 1 << 14;
 pub const DECIMAL_DIGITS: usize = 45;
 /// Relative width, in bits, that balls must have before bounds of so many digits are printed.
 const DECIMAL_BITS: i64 = 160;
-
-/// Which arithmetic proves.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
-pub enum Tier {
-    /// Balls of f64 first, MPFR for the elements that they leave open.
-    #[default]
-    Fast,
-    /// MPFR alone.
-    Mpfr,
-}
 
 /// The bits of the fast tier's midpoints.
 const FAST_PRECISION: u32 = 53;
@@ -96,11 +87,7 @@ pub fn prove_program_by(program: &Program, case: &Case, tier: Tier) -> (Vec<Outp
 fn fast_answers(program: &Program, case: &Case) -> Option<(Answers<Truth>, Cost)> {
     let grid = Grid::of(case.format)?;
     let evaluation = fast::Evaluation::run(program, case)?;
-    let mut answers = unanswered(program);
-    for (output, answers) in answers.iter_mut().enumerate() {
-        let elements = answers.iter_mut().enumerate();
-        elements.for_each(|(element, answer)| *answer = grid.truth(evaluation.output(output, element)));
-    }
+    let answers = (0..program.outputs.len()).map(|output| evaluation.truths(output, &grid)).collect();
     Some((answers, Cost { evaluations: evaluation.evaluations, bits: FAST_PRECISION }))
 }
 

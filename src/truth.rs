@@ -3,6 +3,16 @@
 
 use crate::format::{Canonical, Format};
 
+/// Which arithmetic proves.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub enum Tier {
+    /// Balls of f64 first, MPFR for the elements that they leave open.
+    #[default]
+    Fast,
+    /// MPFR alone.
+    Mpfr,
+}
+
 /// The truth of one element.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Truth {

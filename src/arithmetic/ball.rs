@@ -419,13 +419,19 @@ impl Ball {
                 let high = Float::with_val_round(prec, bound.square_ref(), Round::Up).0;
                 Ball::from_ends(&Float::with_val(2, 0), &high, prec)
             }
-            Finite { mid, rad, .. } => {
+            Finite { mid, rad, side } => {
                 let propagated = if rad.is_zero() {
                     Radius::ZERO
                 } else {
                     Radius::power_of_two(1) * Radius::above(mid) * *rad + *rad * *rad
                 };
-                Ball::rounded(Float::with_val_round(prec, mid.square_ref(), Round::Nearest), propagated)
+                // Farther from 0 than a midpoint of its own sign, or nearer: so is the square.
+                let side = side.flipped_if(self.place() == Place::Negative);
+                Ball::rounded_on(
+                    Float::with_val_round(prec, mid.square_ref(), Round::Nearest),
+                    propagated,
+                    side,
+                )
             }
             Infinite(_) => Infinite(false),
             Huge(_) => Huge(false),

@@ -92,6 +92,9 @@ pub fn bce_gradient_parts(p: &Ball, y: &Ball, clamp: LogClamp, prec: u32) -> Opt
 /// ln(1−p) − ln p, ∞ at 0, −∞ at 1; exactly 0 at ½. As ln(1 + (1−2p)/p) up to ½ and −ln(1 + (2p−1)/(1−p)) above; with a
 /// cut, of the logarithms that it leaves.
 pub fn bce_target_gradient(p: &Ball, clamp: LogClamp, prec: u32) -> Ball {
+    if matches!(p, Ball::Undefined) {
+        return Ball::Undefined;
+    }
     let q = one_minus(p, prec);
     let Some([on, off]) = kept(p, clamp, prec) else { return Ball::Unknown };
     if !(on && off) {

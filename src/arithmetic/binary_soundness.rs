@@ -80,7 +80,8 @@ fn binary_cross_entropy() {
         let near = random.pick(&[1.0, 0.0625, 1e-6, 1e-12]);
         let p = random.unit() * near;
         let p = if random.bits() & 1 == 0 { p } else { 1.0 - p };
-        let y = random.pick(&[0.0, 1.0, 0.5, random.unit(), p]);
+        let any = random.unit();
+        let y = random.pick(&[0.0, 1.0, 0.5, any, p]);
         let ((p_ball, p), (y_ball, y)) = (around(p, &mut random), around(y, &mut random));
         if p >= 1 || y > 1 {
             continue;
@@ -201,8 +202,10 @@ fn focal_loss() {
     let mut known = 0;
     for round in 0..1500 {
         let form = form(&mut random, MEANINGS[round % 4]);
-        let z = (random.unit() - 0.5) * random.pick(&[1.0, 20.0, 200.0]);
-        let y = random.pick(&[0.0, 1.0, 0.5, random.unit()]);
+        let scale = random.pick(&[1.0, 20.0, 200.0]);
+        let z = (random.unit() - 0.5) * scale;
+        let any = random.unit();
+        let y = random.pick(&[0.0, 1.0, 0.5, any]);
         let (z_ball, z) = around(z, &mut random);
         let (z, y_ball) = (Float::with_val(BITS, &z), Ball::from_f64(y));
         let prec = random.pick(&PRECISIONS);
@@ -251,7 +254,11 @@ fn cosines() {
         let n = 1 + round % 4;
         let epsilon = random.pick(&[0.0, 1e-12, 0.25]);
         let mut row = |scale: f64| -> Vec<(Ball, Float)> {
-            (0..n).map(|_| around((random.unit() - 0.5) * scale, &mut random)).collect()
+            let mut entry = || {
+                let x = (random.unit() - 0.5) * scale;
+                around(x, &mut random)
+            };
+            (0..n).map(|_| entry()).collect()
         };
         let (x, mut y) = (row(2.0), row(1e3));
         if round % 3 == 0 {
@@ -269,8 +276,7 @@ fn cosines() {
         let (d, first, second) = (dot(&x, &y), dot(&x, &x) + epsilon, dot(&y, &y) + epsilon);
         let root = Float::with_val(BITS, &first * &second).sqrt();
         let prec = random.pick(&PRECISIONS);
-        let refs = |balls: &'_ [Ball]| balls.iter().cloned().collect::<Vec<Ball>>();
-        let (x_row, y_row) = (refs(&x_balls), refs(&y_balls));
+        let (x_row, y_row) = (x_balls.to_vec(), y_balls.to_vec());
         let cosine =
             Cosine::of(&x_row.iter().collect::<Vec<_>>(), &y_row.iter().collect::<Vec<_>>(), epsilon, prec);
         let what = format!("{x_balls:?} {y_balls:?} {epsilon} at {prec}");

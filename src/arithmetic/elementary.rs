@@ -405,6 +405,19 @@ pub fn pow(x: &Ball, p: f64, prec: u32) -> Ball {
                 return Ball::rounded(y, Radius::ZERO);
             }
             let Some((low, high)) = x.ends(prec) else { return Unknown };
+            let side = x.side();
+            if side != Side::Any {
+                // Strictly monotone: beside an exact power of the midpoint, up to the power of the other end.
+                let (near, ternary) = Float::with_val_round(prec, mid.pow(&degree), Round::Nearest);
+                let end = if side == Side::Above { &high } else { &low };
+                let side = if p > 0.0 { side } else { side.flipped() };
+                let outward = if side == Side::Above { Round::Up } else { Round::Down };
+                let far = Float::with_val_round(prec, end.pow(&degree), outward).0;
+                let distance = Float::with_val(prec, &far - &near).abs();
+                if ternary == Ordering::Equal && near.is_finite() && !near.is_zero() && distance > 0 {
+                    return Ball::sided(near, Radius::above(&distance) + Radius::half_ulp(&distance), side);
+                }
+            }
             let (low, high) = if p > 0.0 { (low, high) } else { (high, low) };
             let low = Float::with_val_round(prec, (&low).pow(&degree), Round::Down).0;
             let high = Float::with_val_round(prec, (&high).pow(&degree), Round::Up).0;

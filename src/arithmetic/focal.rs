@@ -1,7 +1,7 @@
 //! Balls of the focal loss and its gradient.
 //!
 //! *Sound*: compositions of sound operations, and where a saturated logit makes the loss differ from its limit by less than
-//! any precision shows, the side of the limit by the inequalities of [`below_limit`]. *Total*.
+//! any precision shows, the side of the limit by the inequalities of [`Turned::limit`]. *Total*.
 
 use super::ball::{Ball, Place, Side};
 use super::binary::weighted_sum;
@@ -10,6 +10,17 @@ use crate::graph::{Focal, SoftTarget};
 
 /// From this |z| on e^−|z| is less than 2^−11800, which is near the last precision.
 const SATURATED: f64 = 8192.0;
+
+/// Up to this γ the inequalities of [`Turned::limit`] hold.
+const MOST_GAMMA: f64 = 1e6;
+
+/// The exact limits of the loss and of the size of the gradient that a saturated logit has, over α_t where that is a factor: the
+/// loss is strictly below, the size strictly above its limit, each no farther off than that of `within`.
+struct Limit {
+    loss: Ball,
+    slope: Ball,
+    within: [Ball; 2],
+}
 
 /// A logit and its target, turned so that the logit is −s: (z, y, α) and (−z, 1−y, 1−α) have the same loss, and gradients
 /// of opposite signs.
@@ -100,11 +111,16 @@ impl Turned {
         let (prec, gamma) = (self.prec, self.focal.gamma());
         let (far, near) = (sigmoid(&self.s.neg(), prec), sigmoid(&self.s, prec));
         let gap = self.with.sub(&self.against, prec);
+        if gamma == 0.0 {
+            // No weight: what its derivative multiplies may be out of range.
+            return (Ball::one(), Ball::zero());
+        }
         match self.focal.soft {
             // Two terms instead.
             SoftTarget::Linear => (Ball::Unknown, Ball::Unknown),
             SoftTarget::InterpolateP => {
-                let q = self.against.mul(&near, prec).add(&self.with.mul(&far, prec), prec);
+                // y·σ(s) + (1−y)·σ(−s), exactly ½ for y = ½, and of known side of y.
+                let q = self.against.add(&gap.mul(&far, prec), prec);
                 let slope = gap.mul(&near.mul(&far, prec), prec);
                 (pow(&q, gamma, prec), self.gamma().mul(&slope.div(&q, prec), prec))
             }
@@ -122,66 +138,102 @@ impl Turned {
         }
     }
 
-    /// Whether a saturated logit against its target is told from the limit by a side; then a bound of e^−s, or of e^−ys.
+    /// What a saturated logit against its target is told by, where that is not enough digits.
     ///
-    /// Two terms, with e = e^−s ≤ 2^−11800, a = α·y > 0, b = (1−α)(1−y) and γ·s ≥ 8(γ + 1). Of the loss,
-    /// σ(s)^γ = e^(−γ·ln(1+e)) ≤ 1 − γe/4 (ln(1+e) ≥ e/2 and e^−x ≤ 1 − x/2 on [0, 1]; γe < 1) and
-    /// softplus(s) ≤ s + e, so a·σ(s)^γ·softplus(s) ≤ a·s − a·e·(γs/4 − 1) ≤ a·s − a·e·γs/8; the other term is at most
-    /// b·e^−γs·e. With b·e^−γs < a their sum is below a·s, by at most (a·s·γ + a + b)·e. Of the gradient's size, σ(s)^(γ+1) ≥
-    /// 1 − (γ+1)e and γ·σ(s)^γ·σ(−s)·softplus(s) ≥ γ·e·s/4, together at least 1 + e·γs/8; the other term is at
-    /// most b·e^−γs·(1+γ)·e < a·e·γs/8. So it is above a, by at most (a·(γ+1)(s+2) + b·(1+γ))·e.
+    /// With e = e^−s ≤ 2^−11800, γ ≤ 10⁶, and m = 2y − 1; each of w is at most 2^−11800 too, and e ≤ w. The inequalities used:
+    /// σ(−s) ≥ e/2 and ≤ e; ln(1 + w) ≥ w/2; (1 − r)^γ ≤ 1 − γr/2 and ≥ 1 − (γ+1)r, as γr ≤ 1; products of such
+    /// small parts are left out where a factor of two is kept for them.
     ///
-    /// 1 − e^−L in place of σ, with w = e^−L, e^−ys/2 ≤ w ≤ e^−ys ≤ 2^−11800 and γ·ys ≥ 8(γ + 8): of the loss over α_t,
-    /// (1−w)^γ ≤ 1 − γw/2, times ys + e with e ≤ e^−ys, is below ys, by at most (2(γ+1)·ys + 1)·e^−ys. Of the gradient's size,
-    /// (1−w)^γ·(y − σ(−s))·(1 + γL/(e^L − 1)) ≥ y·(1 − (γ+1)w)(1 − e/y)(1 + γLw), above y as γLw > 2((γ+1)w + e/y),
-    /// for e/(yw) ≤ 4 (y > ½: 2/y; else 2e^−s/2/y with y ≥ 8192/s). By at most y·2γ(ys + 1)·e^−ys.
-    fn below_limit(&self) -> Option<Ball> {
+    /// - Two terms, a = α·y > 0 and b = (1−α)(1−y), b·e^−γs < a, γs ≥ 8(γ + 1). Loss: σ(s)^γ ≤ 1 − γe/4, softplus(s) ≤ s + e, and
+    ///   the other term is at most b·e^−γs·e < a·e, so it is below a·s as γs/4 ≥ 2; by at most (a·s·γ + a + b)·e.
+    ///   Gradient's size: a·σ(s)^γ·(σ(s) + γσ(−s)·softplus(s)) ≥ a·(1 − (γ+1)e + γse/4), less b·e^−γs·(1+γ)·e: above a; by at most
+    ///   (a·(s+2) + b)(γ+1)·e.
+    /// - 1 − e^−L, w = e^−ys, e^−L ≥ w/2, γys ≥ 8(γ + 8). Over α_t, the loss is at most (1 − γw/4)(ys + e): below ys, by at most
+    ///   (2(γ+1)ys + 1)w. The size of the gradient is at least y·(1 − (γ+1)w)(1 − e/y)(1 + γL·w/2), above y, as
+    ///   e/(yw) ≤ 4 (y > ½: 2/y; else 2e^(−s/2)/y with y ≥ 8192/s); by at most 2γ(ys + 1)w.
+    /// - σ(ms) for y > ½, w = e^−ms, γmys ≥ 8(γ + 2). Loss: σ(ms)^γ ≤ 1 − γw/4: below ys, by at most (γys + 1)w. Gradient's
+    ///   size: at least (1 − γw)(y − e + γm·(w/2)·ys), above y; by at most γ(ys + 1)w.
+    /// - y − mσ(−s) for y > ½, w = e, γms ≥ 8(γ + 2). With r = mσ(−s)/y, of [me/2y, me/y], the loss over α_t·y^γ is at most
+    ///   (1 − γr/2)(ys + e): below ys, by at most 2(γ+1)se + e. The gradient's size is at least
+    ///   (1 − (γ+1)r)(y − e + γmse/4), above y; by at most 2γ(s + 2)e.
+    fn limit(&self) -> Option<Limit> {
         let (prec, gamma) = (self.prec, self.focal.gamma());
-        let above = |x: &Ball, bound: f64| x.sub(&Ball::from_f64(bound), prec).place() == Place::Positive;
-        let exact = [&self.s, &self.against, &self.parts[0]].iter().all(|x| x.is_exact() && !x.is_zero());
-        if !exact || !above(&self.s, SATURATED) || gamma > 1e300 {
+        let number = Ball::from_f64;
+        let above = |x: &Ball, bound: f64| x.sub(&number(bound), prec).place() == Place::Positive;
+        // Two terms have each its own factor; one weight has α_t in front, of which one part may be 0.
+        let factor = if self.two_terms { &self.parts[0] } else { &self.against };
+        let exact = [&self.s, &self.against, factor].iter().all(|x| x.is_exact() && !x.is_zero());
+        if !exact || !above(&self.s, SATURATED) || gamma > MOST_GAMMA {
             return None;
         }
         let decay = |x: &Ball| exp(&x.neg(), prec);
-        let moved = self.gamma().mul(&self.s, prec);
+        let (moved, product) = (self.gamma().mul(&self.s, prec), self.against.mul(&self.s, prec));
+        let more = self.gamma().add(&Ball::one(), prec);
         if self.two_terms {
-            let other = self.parts[1].mul(&decay(&moved), prec);
-            let rest = self.parts[0].sub(&other, prec).place() == Place::Positive;
-            return (above(&moved, 8.0 * (gamma + 1.0)) && rest).then(|| decay(&self.s));
+            let [a, b] = &self.parts;
+            let other = b.mul(&decay(&moved), prec);
+            let smaller = a.sub(&other, prec).place() == Place::Positive;
+            let (limit, e) = (a.mul(&self.s, prec), decay(&self.s));
+            let loss = limit.mul(&more, prec).add(a, prec).add(b, prec).mul(&e, prec);
+            let slope = a.mul(&self.s.add(&number(2.0), prec), prec).add(b, prec).mul(&more, prec);
+            let holds = smaller && above(&moved, 8.0 * (gamma + 1.0));
+            return holds.then(|| Limit {
+                loss: limit,
+                slope: a.clone(),
+                within: [loss, slope.mul(&e, prec)],
+            });
         }
-        let product = self.against.mul(&self.s, prec);
-        let reached = above(&product, SATURATED)
-            && above(&self.gamma().mul(&product, prec), 8.0 * (gamma + 8.0))
-            && self.focal.soft == SoftTarget::ExpBce;
-        reached.then(|| decay(&product))
+        let gap = self.against.sub(&self.with, prec);
+        let tilted = gap.mul(&self.s, prec);
+        let reach = |x: &Ball| x.mul(&more, prec).mul(&number(2.0), prec);
+        let one_more = |x: &Ball| x.add(&number(2.0), prec);
+        let (holds, w, weight) = match self.focal.soft {
+            SoftTarget::ExpBce => {
+                let strong = above(&self.gamma().mul(&product, prec), 8.0 * (gamma + 8.0));
+                (strong && above(&product, SATURATED), decay(&product), Ball::one())
+            }
+            SoftTarget::LogWeight => {
+                let strength = self.gamma().mul(&tilted.mul(&self.against, prec), prec);
+                let strong = above(&strength, 8.0 * (gamma + 2.0));
+                (strong && above(&tilted, SATURATED), decay(&tilted), Ball::one())
+            }
+            SoftTarget::InterpolateP => {
+                let strong = above(&self.gamma().mul(&tilted, prec), 8.0 * (gamma + 2.0));
+                (strong, decay(&self.s), pow(&self.against, gamma, prec))
+            }
+            SoftTarget::Linear => return None,
+        };
+        // 2(γ+1)(s + 2)w is more than any of the distances above.
+        let within = reach(&one_more(&self.s)).mul(&w, prec).mul(&weight, prec);
+        holds.then(|| Limit {
+            loss: weight.mul(&product, prec),
+            slope: weight.mul(&self.against, prec),
+            within: [within.clone(), within],
+        })
     }
 
-    /// The number strictly on a side of an exact limit, no farther off than `within`.
-    fn beside(limit: &Ball, within: &Ball, side: Side) -> Ball {
-        match limit {
-            Ball::Finite { mid, .. } if limit.is_exact() && !within.magnitude().is_zero() => {
-                Ball::sided(mid.clone(), within.magnitude(), side)
-            }
-            _ => Ball::Unknown,
-        }
+    /// The number strictly below an exact limit, no farther off than `within`.
+    fn below(limit: &Ball, within: &Ball) -> Option<Ball> {
+        let Ball::Finite { mid, .. } = limit else { return None };
+        let distance = within.magnitude();
+        let told = limit.is_exact() && !distance.is_zero() && !distance.is_infinite();
+        told.then(|| Ball::sided(mid.clone(), distance, Side::Below))
+    }
+
+    /// α_t, or nothing where the two terms have their own.
+    fn scaled(&self, x: Ball) -> Ball {
+        if self.two_terms { x } else { self.alpha_t().mul(&x, self.prec) }
     }
 
     fn loss(&self) -> Ball {
-        let prec = self.prec;
-        let (g1, product) = (self.gamma().add(&Ball::one(), prec), self.against.mul(&self.s, prec));
-        if let Some(decay) = self.below_limit() {
-            if self.two_terms {
-                let [a, b] = &self.parts;
-                let limit = a.mul(&self.s, prec);
-                let within = limit.mul(&g1, prec).add(a, prec).add(b, prec).mul(&decay, prec);
-                return within_or(Turned::beside(&limit, &within, Side::Below), || self.plain_loss());
-            }
-            let two = Ball::from_f64(2.0).mul(&g1, prec);
-            let within = two.mul(&product, prec).add(&Ball::one(), prec).mul(&decay, prec);
-            let beside = Turned::beside(&product, &within, Side::Below);
-            return within_or(self.alpha_t().mul(&beside, prec), || self.plain_loss());
-        }
-        self.plain_loss()
+        let beside = self.limit().and_then(|limit| Turned::below(&limit.loss, &limit.within[0]));
+        beside.map_or_else(|| self.plain_loss(), |loss| self.scaled(loss))
+    }
+
+    /// The gradient by the turned logit −s: below −limit.
+    fn gradient(&self) -> Ball {
+        let beside = self.limit().and_then(|limit| Turned::below(&limit.slope.neg(), &limit.within[1]));
+        beside.map_or_else(|| self.plain_gradient(), |slope| self.scaled(slope))
     }
 
     fn plain_loss(&self) -> Ball {
@@ -192,26 +244,6 @@ impl Turned {
         }
         let entropy = self.entropy();
         self.alpha_t().mul(&self.weight(&entropy).0, prec).mul(&entropy, prec)
-    }
-
-    /// The gradient by the turned logit −s.
-    fn gradient(&self) -> Ball {
-        let prec = self.prec;
-        if let Some(decay) = self.below_limit() {
-            let one = Ball::one();
-            let g1 = self.gamma().add(&one, prec);
-            if self.two_terms {
-                let [a, b] = &self.parts;
-                let reach = self.s.add(&Ball::from_f64(2.0), prec);
-                let within = a.mul(&reach, prec).add(b, prec).mul(&g1, prec).mul(&decay, prec);
-                return within_or(Turned::beside(&a.neg(), &within, Side::Below), || self.plain_gradient());
-            }
-            let product = self.against.mul(&self.s, prec).add(&one, prec);
-            let within = product.mul(&g1, prec).mul(&decay, prec).mul(&Ball::from_f64(2.0), prec);
-            let beside = Turned::beside(&self.against.neg(), &within, Side::Below);
-            return within_or(self.alpha_t().mul(&beside, prec), || self.plain_gradient());
-        }
-        self.plain_gradient()
     }
 
     fn plain_gradient(&self) -> Ball {
@@ -230,11 +262,6 @@ impl Turned {
         let slope = self.entropy_slope().add(&moved.mul(&entropy, prec), prec);
         self.alpha_t().mul(&weight, prec).mul(&slope, prec)
     }
-}
-
-/// The first ball, unless it says nothing.
-fn within_or(ball: Ball, other: impl FnOnce() -> Ball) -> Ball {
-    if matches!(ball, Ball::Unknown) { other() } else { ball }
 }
 
 /// σ(t)^γ as e^(γ·ln σ(t)), which keeps a σ near 0 and near 1; at t = 0 the power of ½, which may be exact.

@@ -232,7 +232,8 @@ impl Parts {
         let zeros = mantissa.find_one(0)?;
         let odd = mantissa >> zeros;
         let logarithm = |n: Integer| Monomial { atoms: vec![(Atom::Ln(n), 1.0)], ..Monomial::one() };
-        let twos = match Monomial::rational(Rational::from(exponent + i32::try_from(zeros).ok()?)) {
+        let power = exponent.checked_add(i32::try_from(zeros).ok()?)?;
+        let twos = match Monomial::rational(Rational::from(power)) {
             Some(k) => Parts::from(k.mul(logarithm(Integer::from(2)))?),
             None => Parts::rational(Rational::new()),
         };

@@ -9,7 +9,7 @@ use crate::kernel::{Kernel, Support};
 use crate::report::Report;
 use crate::subject::{InProcess, Subject};
 use crate::tensor::Tensor;
-use crate::truth::Verified;
+use crate::truth::{Tier, Verified};
 use crate::{loss, oracle};
 
 /// Grades a kernel over the catalogue: what a kernel crate calls from its tests.
@@ -57,20 +57,20 @@ impl Source for Live<'_> {
     }
 
     fn truths(&self, _support: &Support, _format: Format) -> Box<dyn Truths + '_> {
-        Box::new(Oracle)
+        Box::new(Oracle(self.options.tier))
     }
 }
 
-/// The oracle as a source of truth.
-pub(super) struct Oracle;
+/// The oracle as a source of truth, by a tier of choice.
+pub(super) struct Oracle(pub(super) Tier);
 
 impl Truths for Oracle {
     fn verify(&self, case: &Case, machine: &Machine) -> Result<Verified, NoTruth> {
-        oracle::verify(case, machine).map_err(NoTruth::Refused)
+        oracle::verify_by(case, machine, self.0).map_err(NoTruth::Refused)
     }
 
     fn ignoring_upstream(&self, case: &Case, verified: &Verified, machine: &Machine) -> Vec<Option<Fares>> {
-        let ones = prove_with_ones(case);
+        let ones = prove_with_ones(case, self.0);
         let fares_at = |place| {
             let answer = Trivial::IgnoresUpstream.answer(case, verified, ones.as_ref(), place)?;
             fares(case, verified, place, &answer, machine)
@@ -80,8 +80,8 @@ impl Truths for Oracle {
 }
 
 /// The truth of a case for an upstream of ones.
-fn prove_with_ones(case: &Case) -> Option<Verified> {
+fn prove_with_ones(case: &Case, tier: Tier) -> Option<Verified> {
     let upstream = Tensor::full(case.format, &case.upstream.shape, 1.0);
-    let outputs = oracle::prove(&Case { upstream, ..case.clone() }).ok()?;
+    let outputs = oracle::prove_by(&Case { upstream, ..case.clone() }, tier).ok()?;
     Some(Verified { outputs, tolerances: Vec::new() })
 }

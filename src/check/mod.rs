@@ -25,6 +25,7 @@ use crate::kernel::Support;
 use crate::loss;
 use crate::report::{Contract, Report, SubjectName, Summary, combine};
 use crate::subject::Subject;
+use crate::truth::Tier;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -67,6 +68,8 @@ pub struct Options {
     pub require: Level,
     /// The number of classes or elements in the regime `long`.
     pub long: usize,
+    /// Which arithmetic proves.
+    pub tier: Tier,
 }
 
 impl Default for Options {
@@ -80,6 +83,7 @@ impl Default for Options {
             shard: None,
             require: Level::Stable,
             long: DEFAULT_LONG,
+            tier: Tier::default(),
         }
     }
 }

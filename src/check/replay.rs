@@ -8,7 +8,7 @@ use crate::kernel::Support;
 use crate::oracle;
 use crate::report::terminal::fault_name;
 use crate::subject::{Answer, Subject, machine};
-use crate::truth::{Tolerance, Verified};
+use crate::truth::{Tier, Tolerance, Verified};
 
 /// What a subject says to one case, and what is right.
 #[derive(Clone, Debug)]
@@ -28,13 +28,18 @@ pub struct Replayed {
 /// Asks one case and judges the answer.
 ///
 /// Errors: the case is refused.
-pub fn replay(subject: &mut dyn Subject, case: &Case, require: Level) -> Result<Replayed, CaseError> {
+pub fn replay(
+    subject: &mut dyn Subject,
+    case: &Case,
+    require: Level,
+    tier: Tier,
+) -> Result<Replayed, CaseError> {
     let takes = |support: &&Support| support.loss == case.loss && support.formats.contains(&case.format);
     let machine = match subject.supports().iter().find(takes) {
         Some(support) => machine(support, case.format),
         None => Machine::of(case.format),
     };
-    let verified = oracle::verify(case, &machine)?;
+    let verified = oracle::verify_by(case, &machine, tier)?;
     let elsewhere = |tolerance: &Tolerance| tolerance.overflows_on_the_way.contains(&false);
     let demanded = verified.tolerances.iter().any(elsewhere).then_some(require);
     let level = demanded.unwrap_or(Level::Broken);
@@ -49,7 +54,7 @@ pub fn replay(subject: &mut dyn Subject, case: &Case, require: Level) -> Result<
                 verdicts.iter().filter(|verdict| fails(verdict, demanded)).collect();
             let declaration = match failing.is_empty() {
                 true => None,
-                false => convention(&Oracle, case, outputs, &machine, level, None),
+                false => convention(&Oracle(tier), case, outputs, &machine, level, None),
             };
             let line = |verdict: &&OutputVerdict| {
                 format!("{}: {}", verdict.name, what(verdict, declaration.as_ref(), level))

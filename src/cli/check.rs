@@ -12,6 +12,7 @@ use crate::report::Report;
 use crate::report::terminal::{Palette, Table, Tone, describe_case, exact, level_name, short};
 use crate::subject::protocol::{Request, request};
 use crate::subject::{Answer, InProcess, Limits, Process, Subject};
+use crate::truth::Tier;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -53,7 +54,7 @@ pub(super) struct Args {
     require: String,
     /// Prove with this tier alone
     #[arg(long, value_name = "TIER")]
-    tier: Option<Tier>,
+    tier: Option<TierName>,
     /// How long an adapter may take for a case
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
     timeout: f64,
@@ -69,21 +70,19 @@ pub(super) struct Args {
 }
 
 #[derive(Copy, Clone, clap::ValueEnum)]
-enum Tier {
+enum TierName {
     /// MPFR, the slow and strong one
     Mpfr,
 }
 
 pub(super) fn run(args: Args) -> Result<u8, Stop> {
-    // PLUG: hand the tier to the oracle once it has more than one.
-    let _ = args.tier.map(|Tier::Mpfr| ());
     let options = options(&args)?;
     let targets = targets(&args.report)?;
     let replayed = args.replay.as_deref().map(read_replay).transpose()?;
     set_jobs(args.jobs)?;
     let mut subject = subject(&args)?;
     match replayed {
-        Some(case) => replay(&mut *subject, &case, options.require),
+        Some(case) => replay(&mut *subject, &case, options.require, options.tier),
         None => check(&mut *subject, &options, &args, &targets),
     }
 }
@@ -121,6 +120,7 @@ fn options(args: &Args) -> Result<Options, Stop> {
         long: args.long as usize,
         shard: args.shard.as_deref().map(shard).transpose()?,
         require: names::level(&args.require)?,
+        tier: args.tier.map_or(Tier::default(), |TierName::Mpfr| Tier::Mpfr),
     })
 }
 
@@ -211,8 +211,8 @@ fn read_replay(argument: &str) -> Result<Case, Stop> {
     Ok(eval::read_request(Path::new(argument))?.case)
 }
 
-fn replay(subject: &mut dyn Subject, case: &Case, require: Level) -> Result<u8, Stop> {
-    let replayed = check::replay(subject, case, require).map_err(stop)?;
+fn replay(subject: &mut dyn Subject, case: &Case, require: Level, tier: Tier) -> Result<u8, Stop> {
+    let replayed = check::replay(subject, case, require, tier).map_err(stop)?;
     let fails = !replayed.wrong.is_empty() && replayed.demanded.is_some();
     let mut text = format!("{} in {}, asked of {}\n", case.loss, case.format.name(), subject.name());
     for line in describe_case(case) {

@@ -102,10 +102,16 @@ impl Golden {
         self.files.get(&(loss.to_owned(), format)).map_or(&[], |read| &read.tests)
     }
 
-    /// The tests of a loss and format as the subject can be asked them.
-    fn asked<'a>(&'a self, support: &'a Support, format: Format) -> impl Iterator<Item = Asked<'a>> {
+    /// The tests of a loss and format as the subject can be asked them; of one regime, or of all.
+    fn asked<'a>(
+        &'a self,
+        support: &'a Support,
+        format: Format,
+        regime: Option<Regime>,
+    ) -> impl Iterator<Item = Asked<'a>> {
         let machine = machine(support, format);
-        self.tests(&support.loss, format).iter().filter_map(move |test| {
+        let tests = self.tests(&support.loss, format).iter();
+        tests.filter(move |test| regime.is_none_or(|regime| regime == test.regime)).filter_map(move |test| {
             let (case, verified) = restricted(&test.case, &test.verified, support)?;
             budgets_hold(&machine, &case, longest_sum(&verified)).ok()?;
             Some(Asked { test, case, verified })
@@ -126,12 +132,11 @@ fn longest_sum(verified: &Verified) -> usize {
 
 impl Source for Golden {
     fn cases(&self, support: &Support, format: Format, regime: Regime) -> Vec<Case> {
-        let asked = self.asked(support, format).filter(|asked| asked.test.regime == regime);
-        asked.map(|asked| asked.case).collect()
+        self.asked(support, format, Some(regime)).map(|asked| asked.case).collect()
     }
 
     fn truths(&self, support: &Support, format: Format) -> Box<dyn Truths + '_> {
-        let stored = self.asked(support, format).map(|Asked { test, case, verified }| {
+        let stored = self.asked(support, format, None).map(|Asked { test, case, verified }| {
             // The facts of the outputs that are asked for, in their order.
             let fares = verified.outputs.iter().map(|truth| {
                 let place = test.verified.outputs.iter().position(|other| other.name == truth.name)?;

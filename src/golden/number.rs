@@ -6,6 +6,9 @@ use crate::truth::Truth;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use serde_json::Value;
 
+/// The exponent of a truth that is beyond every format, as the oracle writes it.
+const HUGE_EXPONENT: i32 = 1 << 29;
+
 /// A float: a JSON number, the exact f64 in its shortest round-trip form, or "inf", "-inf", "nan".
 #[derive(Copy, Clone, Debug)]
 pub struct Float(pub f64);
@@ -176,9 +179,12 @@ fn canonical(number: &Number, format: Format) -> Option<Canonical> {
         }
         Number::Scaled(text) => {
             let (mantissa, exponent) = parse_scaled(text)?;
-            let exact = mantissa % 2 == 0;
+            let y = Canonical { mantissa, exponent, exact: mantissa % 2 == 0 };
             // "Huge" keeps its mantissa of one bit; the others are written in full already.
-            return Some(Canonical { mantissa, exponent, exact });
+            let huge = mantissa.abs() == 1 && exponent == HUGE_EXPONENT;
+            let full = exponent.abs() < HUGE_EXPONENT
+                && normal(mantissa.into(), exponent, format).is_some_and(|normal| normal == y);
+            return (huge || full).then_some(y);
         }
         _ => return None,
     };
@@ -219,13 +225,22 @@ pub fn truth_of(number: &Number, kind: super::Kind, flipped: bool, format: Forma
         }
         (Kind::Set, Number::Interval(low, high)) => {
             let (low, high) = (canonical(low, format)?, canonical(high, format)?);
-            (low.error_of(high.to_f64()) >= 0.0).then_some(Truth::Set(low, high))
+            (place(&low) <= place(&high)).then_some(Truth::Set(low, high))
         }
         (Kind::Infinite, Number::Float(Float(x))) if x.is_infinite() => {
             Some(Truth::Infinite { negative: *x < 0.0 })
         }
         (Kind::Undefined, Number::Float(Float(x))) if x.is_nan() => Some(Truth::Undefined),
         _ => None,
+    }
+}
+
+/// In the order of the numbers: both have their mantissa in full, so that of two the one of the larger exponent is
+/// farther from 0.
+fn place(y: &Canonical) -> (i64, i32, i64) {
+    match y.mantissa.signum() {
+        0 => (0, 0, 0),
+        sign => (sign, if sign > 0 { y.exponent } else { -y.exponent }, y.mantissa),
     }
 }
 
@@ -324,5 +339,33 @@ mod tests {
         assert_eq!(truth_of(&read("1.0").unwrap(), Kind::Overflow, false, Format::F16), None);
         assert_eq!(truth_of(&read("1.0").unwrap(), Kind::Set, false, Format::F16), None);
         assert_eq!(truth_of(&read("\"inf\"").unwrap(), Kind::Undefined, false, Format::F32), None);
+        for scaled in
+            ["1*2^2147483647", "3*2^-2147483648", "9223372036854775807*2^0", "1*2^0", "2*2^536870912"]
+        {
+            let number = Number::Scaled(scaled.into());
+            assert_eq!(truth_of(&number, Kind::Proved, false, Format::F32), None, "{scaled}");
+            assert_eq!(truth_of(&number, Kind::Overflow, false, Format::F32), None, "{scaled}");
+        }
+    }
+
+    #[test]
+    fn an_interval_is_in_order_however_near_its_ends_are() {
+        let end = |text: &str| Box::new(serde_json::from_str::<Number>(text).unwrap());
+        let ends = [
+            "[-2.0,0.0]",
+            "[-1.0,-3.469446951953614e-18]",
+            "[-1.0,0.0]",
+            "\"-3*2^-1082\"",
+            "[0.0,0.0]",
+            "[1.0,3.469446951953614e-18]",
+            "[1.0,6.938893903907228e-18]",
+            "[4.0,0.0]",
+        ];
+        for (at, low) in ends.iter().enumerate() {
+            for (other, high) in ends.iter().enumerate() {
+                let set = truth_of(&Number::Interval(end(low), end(high)), Kind::Set, false, Format::F64);
+                assert_eq!(set.is_some(), at <= other, "{low} {high}");
+            }
+        }
     }
 }

@@ -53,7 +53,7 @@ pub enum GoldenError {
         /// The test's number.
         test: usize,
         /// What is wrong.
-        error: TestError,
+        error: Box<TestError>,
     },
 }
 
@@ -125,7 +125,8 @@ pub fn read_file(path: &str, bytes: &[u8]) -> Result<Read, GoldenError> {
                 return Err(wrong(format!("test {}: there is no note on `{flag}`", test.id)));
             }
             let read = answered(&file, group, test);
-            let in_test = |error| GoldenError::Test { path: path.to_owned(), test: test.id, error };
+            let in_test =
+                |error| GoldenError::Test { path: path.to_owned(), test: test.id, error: Box::new(error) };
             tests.push(read.map_err(in_test)?);
         }
     }

@@ -71,3 +71,50 @@ fn dtype(dtype: Dtype) -> Stored {
         Dtype::Bool => Stored::BOOL,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Group, MachineModel, SCHEMA, Source, select};
+    use super::*;
+    use crate::loss::LOSSES;
+    use safetensors::SafeTensors;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn the_tensors_are_those_of_the_file_to_the_bit() {
+        let entry = LOSSES[0];
+        let (flags, regime, case) = select::triggers(entry, Format::Bf16, 16).swap_remove(0);
+        let (params, mut test) = select::proved(case, regime, flags).unwrap();
+        test.id = 7;
+        let file = File {
+            schema: SCHEMA,
+            loss: entry.spec().id.to_owned(),
+            format: Format::Bf16,
+            source: Source { lossproof: String::new(), mpfr: String::new(), seed: 0 },
+            machine: MachineModel::of(Format::Bf16),
+            nonnegative: entry.spec().nonnegative,
+            number_of_tests: 1,
+            notes: BTreeMap::new(),
+            groups: vec![Group { params, tests: vec![test.clone()] }],
+        };
+        let bytes = super::bytes(&file).unwrap();
+        assert_eq!(bytes, super::bytes(&file).unwrap(), "the same bytes every time");
+        let read = SafeTensors::deserialize(&bytes).unwrap();
+        assert_eq!(read.len(), test.inputs.len() + 1 + 3 * test.outputs.len());
+        for (name, input) in &test.inputs {
+            let stored = read.tensor(&format!("7.inputs.{name}")).unwrap();
+            assert_eq!((stored.dtype(), stored.data()), (dtype(input.0.dtype), &input.0.to_bytes()[..]));
+        }
+        for (name, output) in &test.outputs {
+            let stored = read.tensor(&format!("7.outputs.{name}.budget")).unwrap();
+            let budget: Vec<u8> = output.budget.0.iter().flat_map(|x| x.0.to_le_bytes()).collect();
+            assert_eq!(
+                (stored.dtype(), stored.shape(), stored.data()),
+                (Stored::F64, &output.shape[..], &budget[..])
+            );
+        }
+        let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
+        let about = &metadata.metadata().as_ref().unwrap()["lossproof"];
+        assert!(about.contains("\"7\":") && about.contains(regime.name()), "{about}");
+    }
+}

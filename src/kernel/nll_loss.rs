@@ -49,11 +49,10 @@ impl<S: Storage> NllLoss<'_, S> {
         let mut reducer = self.reducing.by(divisor);
         let constant = reducer.is_constant();
         for (at, (row, &target)) in self.log_probs.chunks_exact(self.classes).zip(self.target).enumerate() {
-            let out = gradient.as_deref_mut().map(|all| &mut all[at * self.classes..][..self.classes]);
-            let out = out.map(|out| {
+            let mut out = gradient.as_deref_mut().map(|all| &mut all[at * self.classes..][..self.classes]);
+            if let Some(out) = &mut out {
                 out.fill(S::ZERO);
-                out
-            });
+            }
             if !kept(target) {
                 reducer.push(at, Wide::ZERO, loss);
                 continue;

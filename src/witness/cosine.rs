@@ -8,11 +8,26 @@ use super::reduction::reduce;
 use super::{Derivation, Skip};
 use crate::case::Case;
 
+/// Coordinates below this, or below this part of the largest one, make a skip: num-bigfloat loses digits of their squares, and
+/// its division panics where the quotient is near the end of its range.
+const LEAST: f64 = 1e-60;
+
+/// From this unit on ε, which is at most 1, is nothing beside the square of a vector that is at least 1: 10⁻⁵⁰.
+const LARGE: f64 = 1e25;
+
 /// By row 1 − c for target 1, [c − m]₊ for −1.
 ///
 /// With the units s and t, u = x/s, v = y/t, A = u·u + ε/s², B = v·v + ε/t²: c = u·v/√(AB) and
 /// ∂c/∂x = (v·A − (u·v)·u)/(s·A·√(AB)).
 pub(super) fn cosine_embedding(case: &Case) -> Result<Derivation, Skip> {
+    for name in ["x1", "x2"] {
+        let values = case.input(name).floats();
+        let largest = values.iter().fold(0.0f64, |largest, x| largest.max(x.abs()));
+        let tiny = |x: &f64| *x != 0.0 && x.abs() < LEAST * largest.max(1.0);
+        if let Some(element) = values.iter().position(tiny) {
+            return Err(Skip::TooSmall { output: name.to_owned(), element });
+        }
+    }
     let dimension = case.input("x1").shape[1];
     let pairs = case
         .input("x1")
@@ -50,7 +65,7 @@ impl Scaled {
         let unit = if largest == 0.0 { Real::ONE } else { Real::of(largest) };
         let parts: Vec<Real> = x.iter().map(|&x| Real::of(x) / unit).collect();
         let squares: Vec<Real> = parts.iter().map(|&x| x * x).collect();
-        let floor = epsilon / unit / unit;
+        let floor = if largest > LARGE { Real::ZERO } else { epsilon / unit / unit };
         Scaled { unit, square: Real::sum(&squares) + floor, parts }
     }
 }

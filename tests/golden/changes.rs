@@ -128,7 +128,8 @@ fn a_changed_digit_is_named_by_file_test_and_element() {
             Some(_) => None,
         };
     };
-    let changes: [(&str, &dyn Fn(&mut golden::Output), bool); 5] = [
+    type Change<'a> = &'a dyn Fn(&mut golden::Output);
+    let changes: [(&str, Change, bool); 5] = [
         ("grad.prediction at [0]: the value is ", &swapped, false),
         ("grad.prediction at [0]: the value is ", &values_only, true),
         ("grad.prediction at [1]: budget is ", &budget, false),

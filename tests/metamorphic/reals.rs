@@ -74,9 +74,16 @@ impl Real {
         self.minus(other).may_be_zero()
     }
 
-    /// The least and the greatest that it may be, as one-number intervals.
+    /// What holds the true ends of a set, of which these are outward-rounded to 45 digits.
     pub fn ends(&self) -> [Real; 2] {
-        [&self.low, &self.high].map(|x| Real { low: x.clone(), high: x.clone() })
+        let near = |x: &Float| {
+            let slack = Float::with_val(BITS, x.abs_ref()) >> 140;
+            Real {
+                low: Float::with_val_round(BITS, x - &slack, Round::Down).0,
+                high: Float::with_val_round(BITS, x + &slack, Round::Up).0,
+            }
+        };
+        [near(&self.low), near(&self.high)]
     }
 
     pub fn sum<'a>(terms: impl IntoIterator<Item = &'a Real>) -> Real {

@@ -80,16 +80,19 @@ fn a_convex_loss_lies_above_its_tangents() {
             let (Some(low), Some(high)) = (numbers(&here, "loss"), numbers(&there, "loss")) else {
                 return Ok(0);
             };
-            let gradient = here.iter().find(|output| output.name == format!("grad.{input}"));
+            let gradient =
+                here.iter().find(|output| output.name == format!("grad.{input}")).ok_or("no gradient")?;
             let mut rises = Vec::new();
-            for (slope, (&from, &to)) in
-                gradient.ok_or("no gradient")?.elements.iter().zip(x.floats().iter().zip(&other))
-            {
-                let Some(slope) = slope else { return Ok(0) };
+            for (at, (&from, &to)) in x.floats().iter().zip(&other).enumerate() {
+                let Some(slope) = &gradient.elements[at] else { return Ok(0) };
                 let step = Real::of(to).minus(&Real::of(from));
                 // At a kink every slope of the set is one of a tangent: the steepest in this direction.
                 let [low, high] = slope.ends();
-                rises.push(if to > from { high.times(&step) } else { low.times(&step) });
+                rises.push(match (gradient.is_set[at], to > from) {
+                    (false, _) => slope.times(&step),
+                    (true, true) => high.times(&step),
+                    (true, false) => low.times(&step),
+                });
             }
             let gap = high[0].minus(&low[0]).minus(&Real::sum(&rises));
             match gap.may_be_nonnegative() {

@@ -1,6 +1,6 @@
 //! Losses of a score against a probability, as plain loops.
 
-use crate::form::{Form, Reduction, Way, answer, input, optional};
+use crate::form::{Form, Reduction, Way, answer, input, number, optional};
 use crate::number::Number;
 use lossproof::case::{Case, Tensors};
 
@@ -73,4 +73,126 @@ pub fn bce_with_logits_exactly<N: Number>(case: &Case, form: Form) -> Tensors {
     }
     let loss = reduction.loss(case, &terms);
     answer(case, &loss, vec![("logits", by_logits), ("target", by_target)])
+}
+
+/// PyTorch's least divisor, an f32.
+const PYTORCH_FLOOR: f64 = 1e-12f32 as f64;
+
+/// a·b, with 0 where a is 0 whatever b is.
+fn weighed<N: Number>(a: &N, b: N) -> N {
+    if a.is_zero() { N::zero() } else { a.clone() * b }
+}
+
+pub fn bce<N: Number>(case: &Case, form: Form) -> Tensors {
+    let (probability, target) = (input::<N>(case, "probability"), input::<N>(case, "target"));
+    let weight = optional::<N>(case, "weight");
+    let low = case.params.number("log_clamp").map(N::of);
+    let pytorch = low.is_some() && case.params.text("log_clamp_gradient") == "pytorch";
+    let clip = case.params.number("probability_clip").filter(|&clip| clip > 0.0).map(N::of);
+    let reduction = Reduction::of(case, form, || N::of(target.len() as f64));
+    let (mut terms, mut by_probability, mut by_target) = (Vec::new(), Vec::new(), Vec::new());
+    for (i, (p, y)) in probability.iter().zip(&target).enumerate() {
+        let (mut p, mut clipped) = (p.clone(), false);
+        if let Some(clip) = &clip {
+            let high = N::one() - clip.clone();
+            clipped = p < *clip || p > high;
+            p = if p < *clip {
+                clip.clone()
+            } else if p > high {
+                high
+            } else {
+                p
+            };
+        }
+        let (other, q) = (N::one() - y.clone(), N::one() - p.clone());
+        let logs = [p.ln(), (-p.clone()).ln_1p()];
+        let cut = logs.clone().map(|log| low.as_ref().is_some_and(|low| log < *low));
+        let clamped = logs.clone().map(|log| low.as_ref().map_or(log.clone(), |low| log.max(low)));
+        let [on, off] = clamped.clone();
+        let loss = -(weighed(y, on) + weighed(&other, off));
+        let product = p.clone() * q.clone();
+        let by_p = if clipped {
+            N::zero()
+        } else if pytorch {
+            (p.clone() - y.clone()) / product.max(&N::of(PYTORCH_FLOOR))
+        } else if form.way == Way::Other && !cut[0] && !cut[1] && !product.is_zero() {
+            (p.clone() - y.clone()) / product
+        } else {
+            let on = if cut[0] || y.is_zero() { N::zero() } else { y.clone() / p.clone() };
+            let off = if cut[1] || other.is_zero() { N::zero() } else { other / q };
+            off - on
+        };
+        let [on, off] = if pytorch { logs } else { clamped };
+        let by_y = off - on;
+        let factors = match &weight {
+            Some(w) => vec![w[i].clone()],
+            None => Vec::new(),
+        };
+        terms.push(factors.first().map_or(loss.clone(), |w| w.clone() * loss));
+        let scaled = |x: N| reduction.scaled(i, &[&[x][..], &factors].concat());
+        by_probability.push(if clipped { N::zero() } else { scaled(by_p) });
+        by_target.push(scaled(by_y));
+    }
+    let gradients = vec![("probability", by_probability), ("target", by_target)];
+    answer(case, &reduction.loss(case, &terms), gradients)
+}
+
+/// σ(t)^γ: a power, or an exponential of the logarithm.
+fn focal_weight<N: Number>(t: &N, gamma: &N, way: Way) -> N {
+    match way {
+        _ if gamma.is_zero() => N::one(),
+        Way::Usual => sigmoid(t, Way::Usual).pow(gamma),
+        Way::Other => (gamma.clone() * -softplus(&-t.clone())).exp(),
+    }
+}
+
+pub fn focal_sigmoid<N: Number>(case: &Case, form: Form) -> Tensors {
+    let (z, y) = (input::<N>(case, "logits"), input::<N>(case, "target"));
+    let gamma = number::<N>(case, "gamma");
+    let alpha = case.params.number("alpha").map(N::of);
+    let soft = case.params.text("soft_target");
+    let reduction = Reduction::of(case, form, || N::of(z.len() as f64));
+    let (mut terms, mut gradient) = (Vec::new(), Vec::new());
+    for (i, (z, y)) in z.iter().zip(&y).enumerate() {
+        let other = N::one() - y.clone();
+        let (on, off) = match &alpha {
+            Some(alpha) => (alpha.clone() * y.clone(), (N::one() - alpha.clone()) * other.clone()),
+            None => (y.clone(), other.clone()),
+        };
+        let negative = -z.clone();
+        let p = |t: &N| sigmoid(t, Way::Usual);
+        let (loss, slope) = if ["", "linear"].contains(&soft) || y.is_zero() || other.is_zero() {
+            let weight = |t: &N| focal_weight(t, &gamma, form.way);
+            let term = |t: &N| weight(t) * softplus(t);
+            let slope = |t: &N| weight(t) * (p(t) + gamma.clone() * p(&-t.clone()) * softplus(t));
+            let loss = weighed(&on, term(&negative)) + weighed(&off, term(z));
+            (loss, weighed(&off, slope(z)) - weighed(&on, slope(&negative)))
+        } else {
+            let entropy = match form.way {
+                Way::Usual => (z.max(&N::zero()) - z.clone() * y.clone()) + (-z.abs()).exp().ln_1p(),
+                Way::Other => y.clone() * softplus(&negative) + other.clone() * softplus(z),
+            };
+            let gap = p(z) - y.clone();
+            let power = |x: N| if gamma.is_zero() { N::one() } else { x.pow(&gamma) };
+            let (weight, moved) = match soft {
+                "interpolate_p" => {
+                    let q = y.clone() * p(&negative) + other.clone() * p(z);
+                    let moved = (other.clone() - y.clone()) * (p(z) * p(&negative)) / q.clone();
+                    (power(q), moved)
+                }
+                "exp_bce" => (power(-(-entropy.clone()).expm1()), gap.clone() / entropy.expm1()),
+                _ => {
+                    let side = other.clone() - y.clone();
+                    let t = side.clone() * z.clone();
+                    (focal_weight(&t, &gamma, form.way), side * p(&-t))
+                }
+            };
+            let alpha_t = if alpha.is_some() { on + off } else { N::one() };
+            let slope = gap + gamma.clone() * moved * entropy.clone();
+            (alpha_t.clone() * (weight.clone() * entropy), alpha_t * (weight * slope))
+        };
+        terms.push(loss);
+        gradient.push(reduction.scaled(i, &[slope]));
+    }
+    answer(case, &reduction.loss(case, &terms), vec![("logits", gradient)])
 }

@@ -108,6 +108,11 @@ pub fn optional<N: Number>(case: &Case, name: &str) -> Option<Vec<N>> {
     case.optional(name).map(|tensor| tensor.floats().iter().map(|&x| N::of(x)).collect())
 }
 
+/// A parameter, as the kernel has it.
+pub fn number<N: Number>(case: &Case, name: &str) -> N {
+    N::of(case.params.number(name).expect("a number"))
+}
+
 /// The reduction of a case: the loss from its terms, and the factor that every gradient gets.
 pub struct Reduction<N> {
     form: Form,
@@ -122,7 +127,7 @@ impl<N: Number> Reduction<N> {
     /// The case's reduction; `divisor` is what a mean divides by.
     pub fn of(case: &Case, form: Form, divisor: impl FnOnce() -> N) -> Reduction<N> {
         let upstream = case.upstream.floats().iter().map(|&x| N::of(x)).collect();
-        let divisor = (case.params.text("reduction") == "mean").then(divisor);
+        let divisor = ["mean", "batchmean"].contains(&case.params.text("reduction")).then(divisor);
         let nothing = divisor.as_ref().is_some_and(N::is_zero) && case.params.text("empty_mean") == "zero";
         Reduction { form, upstream, divisor, nothing }
     }

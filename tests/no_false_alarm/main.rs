@@ -2,6 +2,7 @@
 //! demanded in every regime but `overflowing`, in every format, with the machine that they really compute on: those of 300 bits
 //! are `correct` everywhere, those of f64 and of f32 `stable` or better, in each of the forms that people write.
 
+mod density;
 mod elementwise;
 mod form;
 mod metric;
@@ -41,6 +42,17 @@ fn kernel<N: Number>(loss: &str) -> Option<Run> {
         "cross_entropy" => rows::cross_entropy::<N>,
         "bce_with_logits" => elementwise::bce_with_logits::<N>,
         "triplet_margin" => metric::triplet_margin::<N>,
+        "cosine_embedding" => metric::cosine_embedding::<N>,
+        "huber" => regression::huber::<N>,
+        "smooth_l1" => regression::smooth_l1::<N>,
+        "log_cosh" => regression::log_cosh::<N>,
+        "hinge" => density::hinge::<N>,
+        "gaussian_nll" => density::gaussian_nll::<N>,
+        "kl_div" => density::kl_div::<N>,
+        "bce" => elementwise::bce::<N>,
+        "focal_sigmoid" => elementwise::focal_sigmoid::<N>,
+        "cross_entropy_soft" => rows::cross_entropy_soft::<N>,
+        "nll_loss" => rows::nll_loss::<N>,
         _ => return None,
     })
 }
@@ -49,9 +61,10 @@ fn kernel<N: Number>(loss: &str) -> Option<Run> {
 /// coordinates from 10⁻³⁰⁸ to 10³⁰⁸ even the largest coordinate, and the sign of a difference, take more.
 fn exact_kernel(loss: &str, format: Format) -> Option<Run> {
     match (loss, format) {
+        ("cross_entropy_soft", _) => Some(rows::cross_entropy_soft_exactly::<Wide<300>>),
         ("cross_entropy", _) => Some(rows::cross_entropy_exactly::<Wide<300>>),
         ("bce_with_logits", _) => Some(elementwise::bce_with_logits_exactly::<Wide<300>>),
-        ("triplet_margin", Format::F64) => kernel::<Wide<2400>>(loss),
+        ("triplet_margin" | "cosine_embedding", Format::F64) => kernel::<Wide<2400>>(loss),
         _ => kernel::<Wide<300>>(loss),
     }
 }
@@ -207,4 +220,24 @@ fn bce_with_logits() {
 #[test]
 fn triplet_margin() {
     hold("triplet_margin");
+}
+
+#[test]
+fn cross_entropy_soft() {
+    hold("cross_entropy_soft");
+}
+
+#[test]
+fn nll_loss() {
+    hold("nll_loss");
+}
+
+#[test]
+fn bce() {
+    hold("bce");
+}
+
+#[test]
+fn focal_sigmoid() {
+    hold("focal_sigmoid");
 }

@@ -110,3 +110,45 @@ pub fn triplet_margin<N: Number>(case: &Case, form: Form) -> Tensors {
     let gradients = vec![("anchor", by_anchor), ("positive", by_positive), ("negative", by_negative)];
     answer(case, &reduction.loss(case, &terms), gradients)
 }
+
+pub fn cosine_embedding<N: Number>(case: &Case, form: Form) -> Tensors {
+    let [rows, dimensions] = case.input("x1").shape[..] else { unreachable!("rows of coordinates") };
+    let [x, y] = ["x1", "x2"].map(|name| input::<N>(case, name));
+    let target = case.input("target").floats();
+    let epsilon = case.params.number("epsilon").filter(|&epsilon| epsilon > 0.0).map(N::of);
+    let margin = N::of(case.params.number("margin").expect("a number"));
+    let norm = Norm { form, p: Some(2.0), epsilon };
+    let reduction = Reduction::of(case, form, || N::of(rows as f64));
+    let (mut terms, mut by_x, mut by_y) = (Vec::new(), Vec::new(), Vec::new());
+    for (n, &target) in target.iter().enumerate() {
+        let row = n * dimensions..(n + 1) * dimensions;
+        let (x, y) = (&x[row.clone()], &y[row]);
+        let (length_x, length_y) = (norm.of(x), norm.of(y));
+        let over = |x: &[N], length: &N| x.iter().map(|x| x.clone() / length.clone()).collect::<Vec<N>>();
+        let (unit_x, unit_y) = (over(x, &length_x), over(y, &length_y));
+        let dot = |x: &[N], y: &[N]| {
+            form.sum(&x.iter().zip(y).map(|(x, y)| x.clone() * y.clone()).collect::<Vec<_>>())
+        };
+        let cosine = match form.way {
+            Way::Usual => dot(x, y) / (length_x.clone() * length_y.clone()),
+            // Both normalised first.
+            Way::Other => dot(&unit_x, &unit_y),
+        };
+        let together = target == 1.0;
+        let gap = if together { N::one() - cosine.clone() } else { cosine.clone() - margin.clone() };
+        let misses = gap <= N::zero();
+        let counts = together || !misses;
+        let gradient = |own: &[N], other: &[N], length: &N| -> Vec<N> {
+            let slope = own.iter().zip(other).map(|(own, other)| {
+                let slope = (other.clone() - cosine.clone() * own.clone()) / length.clone();
+                let slope = if together { -slope } else { slope };
+                if counts { reduction.scaled(n, &[slope]) } else { N::zero() }
+            });
+            slope.collect()
+        };
+        by_x.extend(gradient(&unit_x, &unit_y, &length_x));
+        by_y.extend(gradient(&unit_y, &unit_x, &length_y));
+        terms.push(if !together && gap < N::zero() { N::zero() } else { gap });
+    }
+    answer(case, &reduction.loss(case, &terms), vec![("x1", by_x), ("x2", by_y)])
+}

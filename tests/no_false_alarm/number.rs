@@ -4,7 +4,7 @@
 
 use lossproof::format::Format;
 use rug::Float;
-use rug::float::Round;
+use rug::float::{Constant, Round};
 use std::cmp::Ordering;
 use std::marker::PhantomData;
 use std::ops::{Add, Div, Mul, Neg, Sub};
@@ -30,6 +30,11 @@ pub trait Number:
     fn ln_1p(&self) -> Self;
     fn sqrt(&self) -> Self;
     fn pow(&self, p: &Self) -> Self;
+
+    /// ln 2.
+    fn ln_2() -> Self;
+    /// ln 2π.
+    fn ln_2_pi() -> Self;
 
     fn zero() -> Self {
         Self::of(0.0)
@@ -189,6 +194,14 @@ impl<A: Arithmetic> Neg for In<A> {
 }
 
 impl<A: Arithmetic> Number for In<A> {
+    fn ln_2() -> In<A> {
+        In::rounded(std::f64::consts::LN_2)
+    }
+
+    fn ln_2_pi() -> In<A> {
+        In::rounded(libm::log(std::f64::consts::TAU))
+    }
+
     fn of(x: f64) -> In<A> {
         In::rounded(x)
     }
@@ -302,6 +315,14 @@ impl<const BITS: u32> Neg for Wide<BITS> {
 }
 
 impl<const BITS: u32> Number for Wide<BITS> {
+    fn ln_2() -> Wide<BITS> {
+        Wide(Float::with_val(BITS, Constant::Log2))
+    }
+
+    fn ln_2_pi() -> Wide<BITS> {
+        Wide(Float::with_val(BITS, Float::with_val(BITS, Constant::Pi) * 2u32).ln())
+    }
+
     fn of(x: f64) -> Wide<BITS> {
         Wide(Float::with_val(BITS, x))
     }

@@ -1,6 +1,6 @@
 //! Losses of a residual, as plain loops.
 
-use crate::form::{Form, Reduction, answer, input, optional};
+use crate::form::{Form, Reduction, Way, answer, input, number, optional};
 use crate::number::Number;
 use lossproof::case::{Case, Tensors};
 
@@ -40,4 +40,43 @@ pub fn mse<N: Number>(case: &Case, form: Form) -> Tensors {
 
 pub fn mae<N: Number>(case: &Case, form: Form) -> Tensors {
     pointwise(case, form, |_, _, r: N| (r.abs(), r.sign()))
+}
+
+pub fn huber<N: Number>(case: &Case, form: Form) -> Tensors {
+    pointwise(case, form, |case, form, r: N| {
+        let (a, delta, half) = (r.abs(), number::<N>(case, "delta"), N::of(0.5));
+        let inside = a <= delta;
+        let value = match form.way {
+            Way::Usual if inside => half * a.clone() * a,
+            Way::Usual => delta.clone() * (a - half * delta.clone()),
+            Way::Other => {
+                let q = if inside { a.clone() } else { delta.clone() };
+                half * q.clone() * q.clone() + delta.clone() * (a - q)
+            }
+        };
+        (value, if inside { r } else { r.sign() * delta })
+    })
+}
+
+pub fn smooth_l1<N: Number>(case: &Case, form: Form) -> Tensors {
+    pointwise(case, form, |case, _, r: N| {
+        let (a, beta, half) = (r.abs(), number::<N>(case, "beta"), N::of(0.5));
+        if a < beta { (half * a.clone() * a / beta.clone(), r / beta) } else { (a - half * beta, r.sign()) }
+    })
+}
+
+pub fn log_cosh<N: Number>(case: &Case, form: Form) -> Tensors {
+    pointwise(case, form, |_, _, r: N| {
+        let (a, two) = (r.abs(), N::of(2.0));
+        let decay = -(two.clone() * a.clone());
+        let value = if a < N::of(0.5) {
+            // cosh r − 1 = e²/(2 + 2e) with e = e^|r| − 1.
+            let e = a.expm1();
+            (e.clone() * e.clone() / (two.clone() * (N::one() + e))).ln_1p()
+        } else {
+            a + decay.exp().ln_1p() - N::ln_2()
+        };
+        let lacking = decay.expm1();
+        (value, r.sign() * (-lacking.clone() / (two + lacking)))
+    })
 }

@@ -154,24 +154,13 @@ pub fn cross_entropy_exactly<N: Number>(case: &Case, form: Form) -> Tensors {
             gradient.extend((0..classes).map(|_| N::zero()));
             continue;
         };
-        let largest = x.iter().cloned().reduce(|a, b| a.max(&b)).expect("a class");
-        let e: Vec<N> = x.iter().map(|x| (x.clone() - largest.clone()).exp()).collect();
-        let s = form.sum(&e);
-        let without = |c: usize| {
-            let others: Vec<N> =
-                e.iter().enumerate().filter(|&(i, _)| i != c).map(|(_, e)| e.clone()).collect();
-            form.sum(&others)
-        };
-        let surprise = |c: usize| match x[c] == largest {
-            true => without(c).ln_1p(),
-            false => s.ln() + (largest.clone() - x[c].clone()),
-        };
+        let row = ExactRow::of(form, x);
         if smoothing == 0.0 {
             let w = &targets.weight[n];
-            terms.push(w.clone() * surprise(t));
+            terms.push(w.clone() * row.surprise(t));
             for c in 0..classes {
-                let local = if c == t { -without(c) } else { e[c].clone() };
-                gradient.push(reduction.scaled(n, &[local / s.clone(), w.clone()]));
+                let local = if c == t { -row.without(c) } else { row.e[c].clone() };
+                gradient.push(reduction.scaled(n, &[local / row.s.clone(), w.clone()]));
             }
             continue;
         }
@@ -186,23 +175,138 @@ pub fn cross_entropy_exactly<N: Number>(case: &Case, form: Form) -> Tensors {
                 class_weight.as_ref().map_or(q.clone(), |w| w[c].clone() * q)
             })
             .collect();
-        let weighed: Vec<N> =
-            (0..classes).filter(|&c| !q[c].is_zero()).map(|c| q[c].clone() * surprise(c)).collect();
-        terms.push(form.sum(&weighed) / divisor.clone());
-        // p·Σq − q = Σⱼ (qⱼ·e − q·eⱼ)/s, each difference by itself: they cancel.
-        for c in 0..classes {
-            let difference = |j: usize| {
-                let apart = x[j].clone() - x[c].clone();
-                if apart.abs() < N::one() {
-                    e[c].clone() * ((q[j].clone() - q[c].clone()) - q[c].clone() * apart.expm1())
-                } else {
-                    q[j].clone() * e[c].clone() - q[c].clone() * e[j].clone()
-                }
-            };
-            let differences: Vec<N> = (0..classes).map(difference).collect();
-            let local = form.sum(&differences) / s.clone() / divisor.clone();
-            gradient.push(reduction.scaled(n, &[local]));
-        }
+        let (loss, locals) = soft_row_exactly(form, x, &q);
+        terms.push(loss / divisor.clone());
+        let local = |local: N| reduction.scaled(n, &[local / divisor.clone()]);
+        gradient.extend(locals.into_iter().map(local));
     }
     answer(case, &reduction.loss(case, &terms), vec![("logits", gradient)])
+}
+
+/// The longest row whose classes are taken in pairs: time grows with the square.
+const MOST_PAIRS: usize = 100;
+
+/// Σ q_c·(ln s − d_c) of a row, and its derivative by the logits, with nothing subtracted that a tail would be lost in.
+fn soft_row_exactly<N: Number>(form: Form, x: &[N], q: &[N]) -> (N, Vec<N>) {
+    let row = ExactRow::of(form, x);
+    let live = (0..x.len()).filter(|&c| !q[c].is_zero());
+    let loss = form.sum(&live.map(|c| q[c].clone() * row.surprise(c)).collect::<Vec<_>>());
+    if x.len() > MOST_PAIRS {
+        let total = form.sum(q);
+        let local =
+            |(e, q): (&N, &N)| (e.clone() * total.clone() - q.clone() * row.s.clone()) / row.s.clone();
+        return (loss, row.e.iter().zip(q).map(local).collect());
+    }
+    // p·Σq − q = Σⱼ (qⱼ·e − q·eⱼ)/s, each difference by itself: they cancel.
+    let local = |c: usize| {
+        let difference = |j: usize| {
+            let apart = x[j].clone() - x[c].clone();
+            if apart.abs() < N::one() {
+                row.e[c].clone() * ((q[j].clone() - q[c].clone()) - q[c].clone() * apart.expm1())
+            } else {
+                q[j].clone() * row.e[c].clone() - q[c].clone() * row.e[j].clone()
+            }
+        };
+        form.sum(&(0..x.len()).map(difference).collect::<Vec<_>>()) / row.s.clone()
+    };
+    let gradient = (0..x.len()).map(local).collect();
+    (loss, gradient)
+}
+
+/// A row's exponentials, at 300 bits.
+struct ExactRow<N> {
+    form: Form,
+    x: Vec<N>,
+    largest: N,
+    e: Vec<N>,
+    s: N,
+}
+
+impl<N: Number> ExactRow<N> {
+    fn of(form: Form, x: &[N]) -> ExactRow<N> {
+        let largest = x.iter().cloned().reduce(|a, b| a.max(&b)).expect("a class");
+        let e: Vec<N> = x.iter().map(|x| (x.clone() - largest.clone()).exp()).collect();
+        let s = form.sum(&e);
+        ExactRow { form, x: x.to_vec(), largest, e, s }
+    }
+
+    /// Σ eᵢ over the other classes.
+    fn without(&self, c: usize) -> N {
+        let others = self.e.iter().enumerate().filter(|&(i, _)| i != c);
+        self.form.sum(&others.map(|(_, e)| e.clone()).collect::<Vec<_>>())
+    }
+
+    /// ln s − d of a class.
+    fn surprise(&self, c: usize) -> N {
+        match self.x[c] == self.largest {
+            true => self.without(c).ln_1p(),
+            false => self.s.ln() + (self.largest.clone() - self.x[c].clone()),
+        }
+    }
+}
+
+pub fn nll_loss<N: Number>(case: &Case, form: Form) -> Tensors {
+    let (log_probs, classes) = (input::<N>(case, "log_probs"), case.input("log_probs").shape[1]);
+    let targets = targets(case, &optional::<N>(case, "class_weight"));
+    let reduction = targets.reduction(case, form);
+    let mut terms = Vec::new();
+    let mut gradient = vec![N::zero(); log_probs.len()];
+    for (n, row) in log_probs.chunks_exact(classes).enumerate() {
+        let (Some(t), w) = (targets.class[n], &targets.weight[n]) else {
+            terms.push(N::zero());
+            continue;
+        };
+        terms.push(-(w.clone() * row[t].clone()));
+        gradient[n * classes + t] = reduction.scaled(n, &[-w.clone()]);
+    }
+    answer(case, &reduction.loss(case, &terms), vec![("log_probs", gradient)])
+}
+
+/// The kernel of one row of a soft cross-entropy: the loss, its derivative by the logits, and ln s − d of each class.
+type SoftRow<N> = fn(Form, &[N], &[N]) -> (N, Vec<N>, Vec<N>);
+
+fn soft<N: Number>(case: &Case, form: Form, row: SoftRow<N>) -> Tensors {
+    let (logits, target) = (input::<N>(case, "logits"), input::<N>(case, "target"));
+    let shape = &case.input("logits").shape;
+    let class_weight = optional::<N>(case, "class_weight");
+    let reduction = Reduction::of(case, form, || N::of(shape[0] as f64));
+    let (mut terms, mut by_logits, mut by_target) = (Vec::new(), Vec::new(), Vec::new());
+    for n in 0..shape[0] {
+        let places = n * shape[1]..(n + 1) * shape[1];
+        let weigh =
+            |(c, q): (usize, &N)| class_weight.as_ref().map_or(q.clone(), |w| w[c].clone() * q.clone());
+        let q: Vec<N> = target[places.clone()].iter().enumerate().map(weigh).collect();
+        let (loss, locals, surprises) = row(form, &logits[places], &q);
+        terms.push(loss);
+        by_logits.extend(locals.into_iter().map(|local| reduction.scaled(n, &[local])));
+        for (c, surprise) in surprises.into_iter().enumerate() {
+            by_target.push(match &class_weight {
+                Some(w) => reduction.scaled(n, &[w[c].clone(), surprise]),
+                None => reduction.scaled(n, &[surprise]),
+            });
+        }
+    }
+    let gradients = vec![("logits", by_logits), ("target", by_target)];
+    answer(case, &reduction.loss(case, &terms), gradients)
+}
+
+pub fn cross_entropy_soft<N: Number>(case: &Case, form: Form) -> Tensors {
+    soft(case, form, |form, x: &[N], q| {
+        let row = look(form, x);
+        let surprises: Vec<N> = row.shifted.iter().map(|d| row.ln_s.clone() - d.clone()).collect();
+        let weighed =
+            surprises.iter().zip(q).map(|(x, q)| if q.is_zero() { N::zero() } else { q.clone() * x.clone() });
+        let loss = form.sum(&weighed.collect::<Vec<_>>());
+        let total = form.sum(q);
+        let local = |(p, q): (&N, &N)| p.clone() * total.clone() - q.clone();
+        (loss, row.probabilities.iter().zip(q).map(local).collect(), surprises)
+    })
+}
+
+pub fn cross_entropy_soft_exactly<N: Number>(case: &Case, form: Form) -> Tensors {
+    soft(case, form, |form, x: &[N], q| {
+        let row = ExactRow::of(form, x);
+        let (loss, locals) = soft_row_exactly(form, x, q);
+        (loss, locals, (0..x.len()).map(|c| row.surprise(c)).collect())
+    })
 }

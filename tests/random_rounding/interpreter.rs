@@ -1,7 +1,7 @@
 //! A case's gradient graph on a machine that errs: every node, element by element, composite operations step by step.
 
 use crate::machine::{BITS, Erring, Value};
-use crate::rows;
+use crate::{rows, terms};
 use lossproof::case::Case;
 use lossproof::case::program::Program;
 use lossproof::graph::{Node, NodeId, Op};
@@ -33,7 +33,7 @@ fn sign(machine: &mut Erring, x: &Value) -> Value {
 }
 
 /// 1/(1 + e^−x), by the side of 0 on which x is.
-fn sigmoid(m: &mut Erring, x: &Value) -> Value {
+pub fn sigmoid(m: &mut Erring, x: &Value) -> Value {
     let e = m.exp(&x.abs().neg());
     let numerator = if x.x < 0 { e.clone() } else { Value::exact(1.0) };
     let denominator = m.add(&Value::exact(1.0), &e);
@@ -41,11 +41,19 @@ fn sigmoid(m: &mut Erring, x: &Value) -> Value {
 }
 
 /// max(x, 0) + log1p(e^−|x|).
-fn softplus(m: &mut Erring, x: &Value) -> Value {
+pub fn softplus(m: &mut Erring, x: &Value) -> Value {
     let e = m.exp(&x.abs().neg());
     let tail = m.ln_1p(&e);
     let top = m.max(x, &Value::exact(0.0));
     m.add(&top, &tail)
+}
+
+/// (max(z, 0) − z·y) + log1p(e^−|z|).
+pub fn bce_with_logits(m: &mut Erring, z: &Value, y: &Value) -> Value {
+    let e = m.exp(&z.abs().neg());
+    let (top, product, tail) = (m.max(z, &Value::exact(0.0)), m.mul(z, y), m.ln_1p(&e));
+    let linear = m.sub(&top, &product);
+    m.add(&linear, &tail)
 }
 
 fn log_cosh(m: &mut Erring, x: &Value) -> Value {
@@ -122,13 +130,12 @@ fn evaluate(m: &mut Erring, node: &Node, args: &[&[Value]], shapes: &[&[usize]])
             let ln = m.ln(&args[1][i]);
             m.mul(&x[i], &ln)
         }),
-        Op::BceWithLogits => each(&mut |m, i| {
-            let (z, y) = (&x[i], &args[1][i]);
-            let e = m.exp(&z.abs().neg());
-            let (top, product, tail) = (m.max(z, &Value::exact(0.0)), m.mul(z, y), m.ln_1p(&e));
-            let linear = m.sub(&top, &product);
-            m.add(&linear, &tail)
-        }),
+        Op::BceWithLogits => each(&mut |m, i| bce_with_logits(m, &x[i], &args[1][i])),
+        Op::Bce(clamp) => each(&mut |m, i| terms::bce(m, &x[i], &args[1][i], *clamp)),
+        Op::BceGradient(clamp) => each(&mut |m, i| terms::bce_gradient(m, &x[i], &args[1][i], *clamp)),
+        Op::BceTargetGradient(clamp) => each(&mut |m, i| terms::bce_target_gradient(m, &x[i], *clamp)),
+        Op::Focal(focal) => each(&mut |m, i| terms::focal(m, &x[i], &args[1][i], *focal)),
+        Op::FocalGradient(focal) => each(&mut |m, i| terms::focal_gradient(m, &x[i], &args[1][i], *focal)),
         Op::SigmoidMinus => each(&mut |m, i| {
             let p = sigmoid(m, &x[i]);
             m.sub(&p, &args[1][i])

@@ -363,6 +363,11 @@ impl Erring {
         inside && top.saturating_sub(quantum) < i64::from(self.machine.compute.precision())
     }
 
+    /// Whether it takes subnormals for 0.
+    pub fn flushes(&self) -> bool {
+        self.machine.flush_to_zero
+    }
+
     /// The format in which it computes.
     pub fn compute(&self) -> Format {
         self.machine.compute

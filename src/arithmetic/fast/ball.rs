@@ -200,7 +200,7 @@ impl Ball {
 
     /// −x.
     #[inline(always)]
-    pub fn neg(self) -> Ball {
+    pub(crate) fn neg(self) -> Ball {
         if self.mid.abs() < f64::INFINITY {
             Ball { mid: -self.mid, rad: self.rad, side: self.side.flipped() }
         } else {
@@ -228,7 +228,7 @@ impl Ball {
     /// |(a' + b') − s| ≤ r + s' + |e| with a + b = s + e exactly; so the sum of exact numbers is exact where e = 0. No term
     /// underflows: sums of subnormal numbers are exact. −∞, NaN and an overflow make e and the radius NaN or infinite.
     #[inline(always)]
-    pub fn add(self, other: Ball) -> Ball {
+    pub(crate) fn add(self, other: Ball) -> Ball {
         let (s, e) = two_sum(self.mid, other.mid);
         let rad = (self.rad + other.rad + e.abs()) * UP;
         if rad == 0.0 {
@@ -246,16 +246,30 @@ impl Ball {
 
     /// a − b.
     #[inline(always)]
-    pub fn sub(self, other: Ball) -> Ball {
+    pub(crate) fn sub(self, other: Ball) -> Ball {
         self.add(other.neg())
     }
 
     /// a · b.
     ///
+    /// |a'b' − p| ≤ |ab − p| + |a|s + |b|r + rs, where |ab − p| ≤ u|p|, or known exactly. From [`SAFE`] on the slack of
+    /// [`UP`], 2^−49·u|p|, is above what three products lose that underflow.
+    #[inline(always)]
+    pub(crate) fn mul(self, other: Ball) -> Ball {
+        let (a, b) = (self, other);
+        let p = a.mid * b.mid;
+        if p.abs() >= SAFE && a.rad + b.rad > 0.0 && !a.is_one_sided() && !b.is_one_sided() {
+            let spread = a.mid.abs() * b.rad + b.mid.abs() * a.rad + a.rad * b.rad;
+            return Ball::around(p, (U * p.abs() + spread) * UP);
+        }
+        a.mul_exactly(b)
+    }
+
+    /// a · b, with an exact product where there is one.
+    ///
     /// |a'b' − p| ≤ |e| + |a|s + |b|r + rs with ab = p + e exactly. Below [`SAFE`], where e is not exact, |ab − p| ≤
     /// max(u|p|, 2^−1075) < [`TINY`].
-    #[inline(always)]
-    pub fn mul(self, other: Ball) -> Ball {
+    fn mul_exactly(self, other: Ball) -> Ball {
         let (a, b) = (self, other);
         let (p, e) = two_product(a.mid, b.mid);
         let spread = a.mid.abs() * b.rad + b.mid.abs() * a.rad + a.rad * b.rad;
@@ -284,8 +298,8 @@ impl Ball {
     ///
     /// a'/b' − q = ((a − qb) + (a' − a) − q(b' − b))/b', so |a'/b' − q| ≤ (|rem| + r + |q|s)/(|b| − s). The remainder of a
     /// correctly rounded quotient is a number of the format, and exact here: a − p by Sterbenz's lemma, p = qb rounded.
-    #[inline(always)]
-    pub fn div(self, other: Ball) -> Ball {
+    #[inline]
+    pub(crate) fn div(self, other: Ball) -> Ball {
         let (a, b) = (self, other);
         let least = b.mid.abs() - b.rad;
         let q = a.mid / b.mid;
@@ -322,6 +336,34 @@ impl Ball {
     #[inline(always)]
     pub fn compare(self, other: Ball) -> Option<i8> {
         self.sub(other).sign()
+    }
+}
+
+/// What many numbers are divided by: its least magnitude's reciprocal is computed once.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Divisor {
+    ball: Ball,
+    /// An upper bound of 1/(|b| − s); NaN where [`Ball::div`] has to take over.
+    reciprocal: f64,
+}
+
+impl Divisor {
+    pub fn new(ball: Ball) -> Divisor {
+        let least = ball.mid.abs() - ball.rad;
+        let plain = ball.is_known() && !ball.is_one_sided() && least > power(-100) && least < power(100);
+        Divisor { ball, reciprocal: if plain { UP / least } else { f64::NAN } }
+    }
+
+    /// a / b, as [`Ball::div`], with |a/b − q| ≤ u|q| in place of the remainder. For |q| ≥ 2^−800 the slack of [`UP`] in
+    /// u|q|, 2^−902, is above what the products lose that underflow, 2^−1075·2^101.
+    #[inline(always)]
+    pub fn divide(self, a: Ball) -> Ball {
+        let q = a.mid / self.ball.mid;
+        let rad = (U * q.abs() + (a.rad + q.abs() * self.ball.rad) * self.reciprocal) * UP;
+        if a.rad > 0.0 && q.abs() >= power(-800) && rad < f64::INFINITY && !a.is_one_sided() {
+            return Ball::around(q, rad);
+        }
+        a.div(self.ball)
     }
 }
 

@@ -24,6 +24,47 @@ impl Grid {
 
     /// The truth that a ball fixes.
     pub fn truth(&self, ball: Ball) -> Option<Truth> {
+        let mut truth = None;
+        self.settle(ball, &mut truth);
+        truth
+    }
+
+    /// Puts the truth that a ball fixes where it belongs.
+    #[inline(always)]
+    pub(super) fn settle(&self, ball: Ball, slot: &mut Option<Truth>) {
+        match self.common(ball) {
+            Some((mantissa, exponent)) => {
+                *slot = Some(Truth::Proved(Canonical { mantissa, exponent, exact: false }));
+            }
+            None => *slot = self.uncommon(ball),
+        }
+    }
+
+    /// As [`Grid::canonical`], its mantissa and exponent, for what is almost all: neither exact nor one-sided, and a normal number of the format that
+    /// cannot overflow. There |m| − L and L + Q − |m| are the last bits of the significand and what they lack, exactly.
+    #[inline(always)]
+    fn common(&self, ball: Ball) -> Option<(i64, i32)> {
+        const HIDDEN: u64 = 1 << 52;
+        let (mid, rad, side) = ball.parts();
+        let bits = mid.to_bits();
+        let binade = (bits >> 52 & 0x7ff) as i32 - 1023;
+        let shift = 53 - self.bits;
+        let significand = bits & (HIDDEN - 1) | HIDDEN;
+        let rest = (significand & ((1 << shift) - 1)) as i64;
+        let least = rest.min((1 << shift) - rest) as f64;
+        // The radius in units of the midpoint's last place; infinite and NaN compare as they should.
+        let units = rad * power((52 - binade).clamp(-1000, 1000));
+        let is_common = self.format.min_exponent() <= binade && binade < self.format.max_exponent();
+        if !(is_common && rad > 0.0 && units < least && side == Side::Any) {
+            return None;
+        }
+        let mantissa = (significand >> shift | 1) as i64;
+        let mantissa = if mid < 0.0 { -mantissa } else { mantissa };
+        Some((mantissa, binade - self.bits + 1))
+    }
+
+    #[inline(never)]
+    fn uncommon(&self, ball: Ball) -> Option<Truth> {
         let y = self.canonical(ball)?;
         let overflows = ball.mid().abs() >= self.safe && y.round(self.format).is_infinite();
         Some(if overflows { Truth::Overflow(y) } else { Truth::Proved(y) })
@@ -68,7 +109,8 @@ impl Grid {
         // Beneath a power of two the grid is twice as fine, unless it is the least binade.
         let first = units == 1 << (self.bits - 1) && quantum > self.format.min_exponent() - self.bits + 1;
         let (units, quantum) = if first { (2 * units, quantum - 1) } else { (units, quantum) };
-        if units == 0 || !(rad < power(quantum)) {
+        let near = rad < power(quantum);
+        if units == 0 || !near {
             return None;
         }
         let mantissa = ((units - 1) | 1) as i64;

@@ -6,9 +6,11 @@
 
 mod array;
 pub mod ball;
+mod divergence;
 mod elementary;
 pub mod grid;
 mod machine;
+mod pairs;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -16,9 +18,11 @@ mod tests;
 use super::evaluate::{broadcast_source, row_element};
 use crate::case::{Case, program::Program};
 use crate::graph::{Degree, Node, NodeId, Op, Power, Real};
-use array::Array;
+use crate::truth::Truth;
+use array::{Array, Columns};
 use ball::Ball;
 use elementary as f;
+use grid::Grid;
 use rows::{Exponentials, RowNorm, maximum, sum};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -32,7 +36,7 @@ pub struct Evaluation<'a> {
     stores: Vec<Option<Shared<'a>>>,
     /// How many nodes and outputs still read a node; nothing is kept longer.
     readers: Vec<usize>,
-    exponentials: HashMap<NodeId, Rc<Exponentials<'a>>>,
+    exponentials: HashMap<NodeId, Rc<Exponentials>>,
     norms: HashMap<(NodeId, Degree, Real), Rc<[RowNorm]>>,
     decays: HashMap<NodeId, Shared<'a>>,
     /// How many elements of nodes have been evaluated; a reduction of n elements counts n.
@@ -83,6 +87,17 @@ impl<'a> Evaluation<'a> {
     pub fn output(&self, output: usize, element: usize) -> Ball {
         let id = self.program.outputs[output].1;
         self.stores[id].as_ref().map_or(Ball::UNKNOWN, |values| values.get(element))
+    }
+
+    /// What the balls of an output fix, element by element.
+    pub fn truths(&self, output: usize, grid: &Grid) -> Vec<Option<Truth>> {
+        let id = self.program.outputs[output].1;
+        let mut truths = vec![None; self.program.graph.nodes()[id].len()];
+        let mut slots = truths.iter_mut();
+        if let Some(values) = &self.stores[id] {
+            values.for_each(|ball| slots.next().into_iter().for_each(|slot| grid.settle(ball, slot)));
+        }
+        truths
     }
 
     fn forget(&mut self, id: NodeId) {
@@ -201,6 +216,10 @@ impl<'a> Evaluation<'a> {
             Op::Huber(delta) => Rc::new(arg(0).map(|x| f::huber(x, delta.get()))),
             Op::SmoothL1(beta) => Rc::new(arg(0).map(|x| f::smooth_l1(x, beta.get()))),
             Op::Xlogy => binary(f::xlogy),
+            Op::KlDiv => binary(divergence::kl_div),
+            Op::KlDivSlope => binary(divergence::kl_div_slope),
+            Op::KlDivLog => binary(divergence::kl_div_log),
+            Op::KlDivLogSlope => binary(divergence::kl_div_log_slope),
             Op::Softplus | Op::Sigmoid | Op::LogSigmoid => {
                 let z = arg(0);
                 let decays = self.decays_of(node.args[0]);
@@ -271,7 +290,7 @@ impl<'a> Evaluation<'a> {
             Op::MaxShare { axis } => {
                 let (n, stride) = self.axis(node.args[0], *axis);
                 let a = arg(0);
-                let count = if n == 0 { 0 } else { length / n };
+                let count = length.checked_div(n).unwrap_or(0);
                 let tops: Vec<Option<usize>> = (0..count)
                     .map(|row| maximum((0..n).map(|k| a.get(row_element(row, k, n, stride)))).1)
                     .collect();
@@ -303,6 +322,29 @@ impl<'a> Evaluation<'a> {
                 let norms = self.norms_of(node.args[0], Degree::from(Power::Finite(2.0)), Real::new(0.0));
                 let n = self.row_length(node.args[0]);
                 Rc::new(Array::from_fn(length, |i| x.get(i).div(norms[i / n].norm)))
+            }
+            Op::Bce(clamp) => Rc::new(arg(0).zip(&arg(1), |p, y| pairs::bce(p, y, *clamp))),
+            Op::BceGradient(clamp) => Rc::new(arg(0).zip(&arg(1), |p, y| pairs::bce_gradient(p, y, *clamp))),
+            Op::BceTargetGradient(clamp) => Rc::new(arg(0).map(|p| pairs::bce_target_gradient(p, *clamp))),
+            Op::Focal(form) | Op::FocalGradient(form) => {
+                let (z, y, derivative) = (arg(0), arg(1), matches!(node.op, Op::FocalGradient(_)));
+                let decays = self.decays_of(node.args[0]);
+                let element = |i| pairs::focal(z.get(i), y.get(i), decays.get(i), *form, derivative);
+                Rc::new(Array::from_fn(length, element))
+            }
+            Op::Cosine { epsilon } | Op::CosineGradient { epsilon } => {
+                let (x, y, n) = (arg(0), arg(1), self.row_length(node.args[0]));
+                let rows: Vec<pairs::Cosine> = (0..x.len() / n.max(1))
+                    .map(|row| {
+                        let (x, y) = (|k| x.get(row * n + k), |k| y.get(row * n + k));
+                        pairs::Cosine::of(n, x, y, epsilon.get())
+                    })
+                    .collect();
+                self.evaluations += 2 * x.len() as u64;
+                Rc::new(match node.op {
+                    Op::Cosine { .. } => Array::from_fn(length, |row| rows[row].value()),
+                    _ => Array::from_fn(length, |i| rows[i / n].gradient(x.get(i), y.get(i))),
+                })
             }
             // An operation without a rule here: MPFR's.
             #[allow(unreachable_patterns)]
@@ -337,7 +379,7 @@ impl<'a> Evaluation<'a> {
         }
         let (x, n) = (self.get(arg), self.row_length(arg));
         self.evaluations += x.len() as u64;
-        let count = if n == 0 { 0 } else { x.len() / n };
+        let count = x.len().checked_div(n).unwrap_or(0);
         let of_row =
             |row: usize| RowNorm::of((row * n..(row + 1) * n).map(|i| x.get(i)), p.power(), epsilon.get());
         let norms: Rc<[RowNorm]> = (0..count).map(of_row).collect();
@@ -346,7 +388,7 @@ impl<'a> Evaluation<'a> {
     }
 
     /// The exponentials of an array's rows, computed once.
-    fn exponentials_of(&mut self, arg: NodeId) -> Rc<Exponentials<'a>> {
+    fn exponentials_of(&mut self, arg: NodeId) -> Rc<Exponentials> {
         if let Some(known) = self.exponentials.get(&arg) {
             return known.clone();
         }
@@ -381,12 +423,12 @@ impl<'a> Evaluation<'a> {
                 });
                 sum(n, terms)
             }),
-            (Op::Softmax, _) => by_row(&shared, n, |row, _, _, term| term.div(row.total)),
+            (Op::Softmax, _) => by_row(&shared, n, |row, _, _, term| row.divisor.divide(term)),
             (Op::LogSoftmax, _) => {
                 by_row(&shared, n, |row, at, c, _| row.surprise(c, x.get(at * n + c)).neg())
             }
             (Op::CrossEntropyGradient(classes), _) => by_row(&shared, n, |row, at, c, term| {
-                if classes[at] == c { row.softmax_minus_one(c, term) } else { term.div(row.total) }
+                if classes[at] == c { row.softmax_minus_one(c, term) } else { row.divisor.divide(term) }
             }),
             (Op::SoftCrossEntropyGradient, Some(q)) => {
                 let totals: Vec<Ball> =
@@ -403,19 +445,21 @@ impl<'a> Evaluation<'a> {
 /// f(row, its number, the place in the row, the exponential) of each element of rows of exponentials.
 #[inline(always)]
 fn by_row<'a>(
-    shared: &Exponentials<'_>,
+    shared: &Exponentials,
     n: usize,
     f: impl Fn(&rows::RowExponentials, usize, usize, Ball) -> Ball,
 ) -> Array<'a> {
     let (mut at, mut c) = (0, 0);
-    Array::from_fn(shared.terms.len(), |i| {
-        let ball = shared.rows[at].as_ref().map_or(Ball::UNKNOWN, |row| f(row, at, c, shared.terms.get(i)));
-        c += 1;
+    let mut row = shared.rows.first().copied().flatten();
+    Array::Columns(Columns::from_iter(shared.terms.iter().map(|term| {
         if c == n {
             (at, c) = (at + 1, 0);
+            row = shared.rows[at];
         }
+        let ball = row.as_ref().map_or(Ball::UNKNOWN, |row| f(row, at, c, term));
+        c += 1;
         ball
-    })
+    })))
 }
 
 /// The first, second or third as a is below, equal to, above b; not known where that is not decided.

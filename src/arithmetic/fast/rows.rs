@@ -1,7 +1,7 @@
 //! What rows of fast balls have in common: sums, exponentials, norms, maxima; computed once a row.
 
-use super::array::Array;
-use super::ball::{Ball, U, two_sum};
+use super::array::{Array, Columns};
+use super::ball::{Ball, Divisor, U, two_sum};
 use super::elementary::{exp, ln_1p, pow, root};
 use crate::arithmetic::ball::Side;
 use crate::graph::Power;
@@ -70,9 +70,9 @@ pub(super) fn sum(count: usize, terms: impl Iterator<Item = Ball>) -> Ball {
 }
 
 /// The exponentials of rows, shifted by their maxima, as one array, and what belongs to each row.
-pub(super) struct Exponentials<'a> {
+pub(super) struct Exponentials {
     /// exp(xᵢ − x_max); exactly 1 at the maximum, exactly 0 where xᵢ = −∞.
-    pub terms: Array<'a>,
+    pub terms: Columns,
     /// Of each row; `None` where a row has no finite maximum or something in it is not known.
     pub rows: Vec<Option<RowExponentials>>,
 }
@@ -89,40 +89,40 @@ pub(super) struct RowExponentials {
     pub tail: Ball,
     /// 1 + tail.
     pub total: Ball,
+    /// The same as a divisor.
+    pub divisor: Divisor,
     /// ln(1 + tail).
     pub ln_total: Ball,
 }
 
-impl<'a> Exponentials<'a> {
+impl Exponentials {
     /// Of the rows of `n` elements of an array.
-    pub fn of(x: &Array<'_>, n: usize) -> Exponentials<'a> {
-        let count = if n == 0 { 0 } else { x.len() / n };
-        let mut rows = Vec::with_capacity(count);
-        let mut tail = Total::default();
-        let (mut top, mut most, mut next) = (None, Ball::UNKNOWN, 0);
-        // The elements come in order: each row's sum is made on the way.
-        let terms = Array::from_fn(x.len(), |i| {
-            let own = next;
-            next = if own + 1 == n { 0 } else { own + 1 };
-            if own == 0 {
-                top = greatest(x, i, n);
-                most = top.map_or(Ball::UNKNOWN, |top| x.get(i + top));
-                tail = Total::default();
-            }
-            let term = match top {
-                None => Ball::UNKNOWN,
-                Some(top) if own == top => Ball::ONE,
-                Some(_) => {
-                    let term = shifted(x.get(i), most);
-                    tail.push(term);
-                    term
-                }
+    pub fn of(x: &Array<'_>, n: usize) -> Exponentials {
+        match x {
+            Array::Exact(values) => Exponentials::of_balls(values.len(), |i| Ball::exact(values[i]), n),
+            x => Exponentials::of_balls(x.len(), |i| x.get(i), n),
+        }
+    }
+
+    #[inline(always)]
+    fn of_balls(length: usize, x: impl Fn(usize) -> Ball, n: usize) -> Exponentials {
+        let count = length.checked_div(n).unwrap_or(0);
+        let mut terms = Columns::zeros(length);
+        let row = |row: usize| {
+            let (start, end) = (row * n, (row + 1) * n);
+            let Some(top) = greatest(&x, start, n) else {
+                (start..end).for_each(|i| terms.set(i, Ball::UNKNOWN));
+                return None;
             };
-            if next == 0 {
-                rows.push(top.map(|top| RowExponentials::of(top, most, tail.ball())));
-            }
-            term
-        });
+            let most = x(start + top);
+            // The functions first, then the sum: nothing waits for another.
+            (start..end).for_each(|i| terms.set(i, shifted(x(i), most)));
+            terms.set(start + top, Ball::ONE);
+            let tail = terms.sum(Total::default(), start..start + top);
+            let tail = terms.sum(tail, start + top + 1..end).ball();
+            Some(RowExponentials::of(top, most, tail))
+        };
+        let rows = (0..count).map(row).collect();
         Exponentials { terms, rows }
     }
 }
@@ -134,11 +134,12 @@ fn shifted(x: Ball, most: Ball) -> Ball {
 }
 
 /// The place of the greatest midpoint of a row; `None` where an entry is not known, or all are −∞.
-fn greatest(x: &Array<'_>, start: usize, n: usize) -> Option<usize> {
+#[inline(always)]
+fn greatest(x: &impl Fn(usize) -> Ball, start: usize, n: usize) -> Option<usize> {
     let mut top = None;
     let mut most = f64::NEG_INFINITY;
     for at in 0..n {
-        let entry = x.get(start + at);
+        let entry = x(start + at);
         if entry.mid() > most && entry.is_known() {
             (top, most) = (Some(at), entry.mid());
         } else if !(entry.is_known() || entry.is_minus_infinity()) {
@@ -150,7 +151,8 @@ fn greatest(x: &Array<'_>, start: usize, n: usize) -> Option<usize> {
 
 impl RowExponentials {
     fn of(top: usize, most: Ball, tail: Ball) -> RowExponentials {
-        RowExponentials { top, most, tail, total: Ball::ONE.add(tail), ln_total: ln_1p(tail) }
+        let total = Ball::ONE.add(tail);
+        RowExponentials { top, most, tail, total, divisor: Divisor::new(total), ln_total: ln_1p(tail) }
     }
 
     /// ln Σ exp(x) − x_t = (x_max − x_t) + ln(1 + tail); not known for x_t = −∞.
@@ -166,7 +168,7 @@ impl RowExponentials {
         if t == self.top && (share.is_one_sided() || !self.total.is_one_sided()) {
             share.neg()
         } else {
-            term.div(self.total).sub(Ball::ONE)
+            self.divisor.divide(term).sub(Ball::ONE)
         }
     }
 
@@ -177,10 +179,10 @@ impl RowExponentials {
             return q.neg();
         }
         if term.magnitude() < U || self.total.is_one_sided() {
-            return term.div(self.total).mul(q_total).sub(q);
+            return self.divisor.divide(term).mul(q_total).sub(q);
         }
         let others = if c == self.top { self.tail } else { self.total.sub(term) };
-        term.mul(q_total.sub(q)).sub(q.mul(others)).div(self.total)
+        self.divisor.divide(term.mul(q_total.sub(q)).sub(q.mul(others)))
     }
 }
 
@@ -237,8 +239,9 @@ impl RowNorm {
 /// The greatest of a row, and where it is if it is known to be strictly above all others. Not known where it is not decided.
 pub(super) fn maximum(row: impl Iterator<Item = Ball> + Clone) -> (Ball, Option<usize>) {
     let best = row.clone().enumerate().fold(None, |best: Option<(usize, Ball)>, (at, x)| match best {
-        Some((_, most)) if !(x.mid() > most.mid()) => best,
-        _ => Some((at, x)),
+        Some((_, most)) if x.mid() > most.mid() => Some((at, x)),
+        None => Some((at, x)),
+        best => best,
     });
     let Some((top, most)) = best else { return (Ball::UNKNOWN, None) };
     let (mut strictly, mut known) = (true, most.is_known());

@@ -1,1 +1,287 @@
-//! Unit tests.
+//! Each operation on points at the ends of its operands' balls: there the bounds are attained, so that a radius that is too
+//! small by a percent shows.
+
+use super::ball::{Ball, power};
+use super::elementary as f;
+use super::grid::Grid;
+use super::rows;
+use crate::arithmetic::ball::Side;
+use crate::format::{Canonical, Format, Magnitude};
+use crate::truth::Truth;
+use rug::float::Round;
+use rug::ops::Pow;
+use rug::{Float, Rational};
+
+/// Bits of the exact results.
+const EXACT: u32 = 1200;
+
+/// splitmix64.
+struct Source(u64);
+
+impl Source {
+    fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e3779b97f4a7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58476d1ce4e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d049bb133111eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        self.bits() % n
+    }
+
+    /// A number of a few or many bits, its exponent within the spread.
+    fn number(&mut self, spread: u64) -> f64 {
+        let kept = [2, 10, 26, 53][self.below(4) as usize];
+        let significand = (self.bits() >> 11 | 1 << 52) >> (53 - kept);
+        let e = self.below(2 * spread + 1) as i32 - spread as i32;
+        let x = significand as f64 * power(1 - kept) * power(e);
+        if self.below(2) == 0 { x } else { -x }
+    }
+
+    /// A ball, and one of its ends: exact, narrow or wide, one-sided now and then.
+    fn ball(&mut self, spread: u64) -> (Ball, Rational) {
+        let mid = if self.below(20) == 0 { 0.0 } else { self.number(spread) };
+        let exact = |x: f64| Rational::from_f64(x).expect("finite");
+        let size = if mid == 0.0 { 1.0 } else { mid.abs() };
+        let rad = match self.below(4) {
+            0 => return (Ball::exact(mid), exact(mid)),
+            1 => size * power(-52),
+            2 => size * power(-30) * (1.0 + self.below(1000) as f64 / 1000.0),
+            _ => size * power(-4) * (1.0 + self.below(1000) as f64 / 1000.0),
+        };
+        let (side, sign) = match self.below(6) {
+            0 => (Side::Above, 1),
+            1 => (Side::Below, -1),
+            2 | 3 => (Side::Any, 1),
+            _ => (Side::Any, -1),
+        };
+        (Ball::sided(mid, rad, side), exact(mid) + Rational::from(sign) * exact(rad))
+    }
+}
+
+/// Whether the ball holds the number, strictly on its side; not known holds everything.
+fn holds(ball: Ball, y: &Rational) -> bool {
+    let Some((mid, rad)) = ball.enclosure() else { return true };
+    let exact = |x: f64| Rational::from_f64(x).expect("finite");
+    let off = y.clone() - exact(mid);
+    let beside = match ball.side() {
+        Side::Any => true,
+        Side::Above => off > 0,
+        Side::Below => off < 0,
+    };
+    beside && off.abs() <= exact(rad)
+}
+
+fn operations() -> u64 {
+    std::env::var("LOSSPROOF_SOUNDNESS").ok().and_then(|n| n.parse().ok()).unwrap_or(100_000)
+}
+
+#[test]
+fn basic_operations_hold_the_ends_of_their_operands() {
+    let source = &mut Source(1);
+    let mut known = 0;
+    for round in 0..operations() {
+        let spread = [3, 60, 300, 1000][source.below(4) as usize];
+        let ((a, x), (b, y)) = (source.ball(spread), source.ball(spread));
+        let results = [
+            ("add", a.add(b), Rational::from(&x + &y)),
+            ("sub", a.sub(b), Rational::from(&x - &y)),
+            ("mul", a.mul(b), Rational::from(&x * &y)),
+            ("div", a.div(b), if y == 0 { Rational::new() } else { Rational::from(&x / &y) }),
+            ("abs", a.abs(), x.clone().abs()),
+            ("neg", a.neg(), Rational::from(-&x)),
+        ];
+        for (name, ball, exact) in results {
+            if name == "div" && y == 0 {
+                assert!(!ball.is_known(), "{round}: {a:?} / {b:?} is {ball:?}");
+                continue;
+            }
+            known += u64::from(ball.is_known());
+            assert!(holds(ball, &exact), "{round}: {name} of {a:?}, {b:?} is {ball:?}, not {exact}");
+            if let Some(sign) = ball.sign() {
+                assert_eq!(sign, exact.cmp0() as i8, "{round}: the sign of {name} of {a:?}, {b:?}");
+            }
+        }
+    }
+    assert!(known > 4 * operations(), "{known}");
+}
+
+#[test]
+fn results_that_are_exact_are_known_to_be() {
+    let third = Ball::ONE.div(Ball::exact(3.0));
+    assert!(!third.is_exact() && third.enclosure().is_some());
+    for (ball, exact) in [
+        (Ball::exact(1e16).add(Ball::ONE), false),
+        (Ball::exact(3.0).add(Ball::exact(-3.0)), true),
+        (Ball::exact(3.0).mul(Ball::exact(5.0)), true),
+        (Ball::exact(0.1).mul(Ball::exact(0.1)), false),
+        (Ball::exact(15.0).div(Ball::exact(5.0)), true),
+        (f::sqrt(Ball::exact(2.25)), true),
+        (f::sqrt(Ball::exact(2.0)), false),
+        (f::exp(Ball::ZERO), true),
+        (f::exp(Ball::ONE), false),
+        (third.mul(Ball::ZERO), true),
+        (f::pow(Ball::exact(-3.0), 3.0), true),
+    ] {
+        assert_eq!(ball.is_exact(), exact, "{ball:?}");
+    }
+}
+
+#[test]
+fn what_is_not_a_number_is_not_known() {
+    let infinite = Ball::exact(f64::NEG_INFINITY);
+    let nan = Ball::exact(f64::NAN);
+    let huge = Ball::exact(f64::MAX);
+    for x in [infinite, nan, Ball::UNKNOWN] {
+        for result in [
+            x.add(Ball::ONE),
+            Ball::ONE.sub(x),
+            x.mul(Ball::ONE),
+            Ball::ZERO.mul(x),
+            x.mul(x),
+            Ball::ONE.div(x),
+            x.div(Ball::ONE),
+            x.neg(),
+            x.abs(),
+            f::ln(x),
+            f::ln_1p(x),
+            f::sqrt(x),
+            f::tanh(x),
+            f::log_cosh(x),
+            f::pow(x, 2.0),
+            f::pow(x, 0.0),
+        ] {
+            assert!(!result.is_known(), "{x:?} gives {result:?}");
+        }
+    }
+    assert!(f::exp(infinite).is_zero());
+    for result in [huge.add(huge), huge.mul(huge), huge.div(Ball::exact(0.5)), f::exp(Ball::exact(1e3))] {
+        assert!(!result.is_known(), "{result:?}");
+    }
+    assert!(!Ball::ONE.div(Ball::ZERO).is_known());
+    assert!(!f::ln(Ball::ZERO).is_known());
+}
+
+type Function = (&'static str, fn(Ball) -> Ball, fn(Float) -> Float);
+
+const FUNCTIONS: [Function; 12] = [
+    ("exp", f::exp, Float::exp),
+    ("expm1", f::expm1, Float::exp_m1),
+    ("ln", f::ln, Float::ln),
+    ("ln_1p", f::ln_1p, Float::ln_1p),
+    ("sqrt", f::sqrt, Float::sqrt),
+    ("tanh", f::tanh, Float::tanh),
+    ("sigmoid", |x| f::sigmoid(x, f::decay(x)), |x| 1 / (1 + (-x).exp())),
+    ("softplus", |x| f::softplus(x, f::decay(x)), |x| x.exp().ln_1p()),
+    ("log_cosh", f::log_cosh, |x| x.cosh().ln()),
+    ("expm1_minus", f::expm1_minus, |x| x.clone().exp_m1() - x),
+    ("pow 1.5", |x| f::pow(x, 1.5), |x| x.pow(1.5)),
+    ("root 3", |x| f::root(x, 3.0), |x| x.root(3)),
+];
+
+#[test]
+fn functions_hold_the_ends_of_their_operand() {
+    let source = &mut Source(2);
+    let mut known = [0u64; FUNCTIONS.len()];
+    for round in 0..operations() {
+        let spread = [2, 4, 9, 60][source.below(4) as usize];
+        let (x, at) = source.ball(spread);
+        let which = source.below(FUNCTIONS.len() as u64) as usize;
+        let (name, of_ball, of_point) = FUNCTIONS[which];
+        let ball = of_ball(x);
+        let Some((mid, rad)) = ball.enclosure() else { continue };
+        let y = of_point(Float::with_val_round(EXACT, &at, Round::Nearest).0);
+        if y.is_nan() {
+            panic!("{round}: {name} of {x:?} is {ball:?}, undefined at {at}");
+        }
+        known[which] += 1;
+        // The reference is good to about 1000 bits.
+        let slack = Float::with_val(EXACT, &y >> 900u32).abs() + (Float::with_val(EXACT, 1) >> 1100u32);
+        let off = Float::with_val(EXACT, &y - mid);
+        let beside = match ball.side() {
+            Side::Any => true,
+            Side::Above => off >= Float::with_val(EXACT, -&slack),
+            Side::Below => off <= slack,
+        };
+        assert!(
+            beside && off.clone().abs() <= Float::with_val(EXACT, &slack + rad),
+            "{round}: {name} of {x:?} at {at} is {ball:?}, not {y:.30}"
+        );
+    }
+    for (count, (name, ..)) in known.iter().zip(FUNCTIONS) {
+        assert!(*count > operations() / 100, "{name} is known {count} times");
+    }
+}
+
+#[test]
+fn sums_hold_the_ends_of_their_terms() {
+    let source = &mut Source(3);
+    for round in 0..operations() / 20 {
+        let (count, spread) = (1 + source.below(40), [2, 30, 300][source.below(3) as usize]);
+        let terms: Vec<(Ball, Rational)> = (0..count).map(|_| source.ball(spread)).collect();
+        let exact: Rational = terms.iter().map(|(_, point)| point).sum();
+        let ball = rows::sum(terms.len(), terms.iter().map(|(ball, _)| *ball));
+        assert!(holds(ball, &exact), "{round}: {ball:?} is not {exact} of {terms:?}");
+    }
+}
+
+/// Beside every kind of number of a grid: what a ball fixes is what each of its ends and its midpoint round to.
+#[test]
+fn a_grid_answers_only_where_all_of_the_ball_agrees() {
+    let source = &mut Source(4);
+    let mut fixed = 0;
+    for round in 0..operations() {
+        let format = [Format::F32, Format::F16, Format::Bf16][source.below(3) as usize];
+        let grid = Grid::of(format).expect("a format below f64");
+        let bits = (format.precision() + 8) as i32;
+        let e = [0, format.max_exponent(), format.min_exponent(), format.min_exponent() - 20]
+            [source.below(4) as usize]
+            + source.below(5) as i32
+            - 2;
+        let near = source.number(0).abs();
+        // A number of the grid, one beside it, or any.
+        let near = match source.below(3) {
+            0 => near,
+            1 => (near * power(bits - 1)).floor() * power(1 - bits),
+            _ => 1.0,
+        };
+        let mid = near * power(e) * [1.0, -1.0][source.below(2) as usize];
+        let rad = mid.abs() * power(-(source.below(30) as i32) - 22);
+        let side = [Side::Any, Side::Any, Side::Above, Side::Below][source.below(4) as usize];
+        let ball = Ball::sided(mid, rad, side);
+        let Some(claim) = grid.canonical(ball) else { continue };
+        fixed += 1;
+        let exact = |x: f64| Float::with_val(EXACT, x);
+        let just = exact(mid.abs()) >> 1000u32;
+        let (mut low, mut high) = (exact(mid) - exact(rad), exact(mid) + exact(rad));
+        match side {
+            Side::Any => {}
+            Side::Above => low = exact(mid) + &just,
+            Side::Below => high = exact(mid) - &just,
+        }
+        for end in [low, high] {
+            let (significand, exponent) = end.to_integer_exp().expect("finite");
+            let shift = significand.significant_bits().saturating_sub(120);
+            let size = significand.clone().abs();
+            let magnitude = Magnitude {
+                negative: end.is_sign_negative(),
+                significand: (size.clone() >> shift).to_u128().expect("120 bits"),
+                exponent: i64::from(exponent) + i64::from(shift),
+                sticky: !size.is_divisible_2pow(shift),
+            };
+            let truth: Canonical = magnitude.round_to_odd(format);
+            assert_eq!(claim, truth, "{round}: {format} {ball:?}");
+        }
+    }
+    assert!(fixed > operations() / 5, "{fixed}");
+}
+
+#[test]
+fn beyond_the_format_is_overflow() {
+    let grid = Grid::of(Format::F16).expect("a format below f64");
+    let truth = |x: f64| grid.truth(Ball::around(x, x * power(-40)));
+    assert!(matches!(truth(65519.9), Some(Truth::Proved(_))));
+    assert!(matches!(truth(65520.1), Some(Truth::Overflow(_))));
+    assert!(matches!(truth(1e300), Some(Truth::Overflow(_))));
+}

@@ -191,9 +191,10 @@ impl Model {
             return Ball::exact(m);
         }
         let room = b.m.abs() - b.r;
-        let rho = match times(m.abs(), b.r) + a.r {
-            0.0 => 0.0,
-            spread if room > 0.0 => spread / room,
+        let rho = match (a.r, b.r) {
+            (0.0, 0.0) => 0.0,
+            // Each by itself: the radius of a divisor that is next to nothing must not underflow.
+            _ if room > 0.0 => times(m.abs(), b.r / room) + a.r / room,
             _ => f64::INFINITY,
         };
         self.k_ulp(m, rho, ulps::DIVIDE)

@@ -55,9 +55,11 @@ impl Model {
 
 #[cfg(test)]
 mod tests {
-    use super::super::*;
-    use crate::case::Tensors;
+    use crate::case::{Case, Tensors};
+    use crate::format::Format;
+    use crate::judge::Machine;
     use crate::loss::Params;
+    use crate::oracle;
     use crate::tensor::Tensor;
 
     /// The budgets of loss, grad by the prediction and grad by the target of one unreduced element in f32.
@@ -66,7 +68,7 @@ mod tests {
         let inputs = Tensors::from([("log_prediction".into(), tensor(x)), ("target".into(), tensor(t))]);
         let params = Params::default().with("reduction", "none").with("log_target", log_target);
         let case = Case::new("kl_div", Format::F32, params, inputs).unwrap();
-        let tolerances = tolerances(&Program::of(&case).unwrap(), &case, &Machine::of(Format::F32)).0;
+        let tolerances = oracle::verify(&case, &Machine::of(Format::F32)).unwrap().tolerances;
         [0, 1, 2].map(|output| tolerances[output].budget[0])
     }
 
@@ -157,7 +159,7 @@ mod tests {
             ]);
             let case = Case::new("cross_entropy_soft", Format::F32, Params::default(), inputs).unwrap();
             let budgets =
-                tolerances(&Program::of(&case).unwrap(), &case, &Machine::of(Format::F32)).0.remove(2).budget;
+                oracle::verify(&case, &Machine::of(Format::F32)).unwrap().tolerances.remove(2).budget;
             let m = row.iter().copied().fold(f32::MIN, f32::max);
             let sum: f32 = row.iter().map(|x| core_math::expf(x - m)).sum();
             let exact: f64 = logits.iter().map(|x| core_math::exp(x - f64::from(m))).sum();

@@ -306,8 +306,7 @@ fn on_rows(model: &Model, node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) ->
             Op::Cosine { epsilon } => result.push(Cosine::of(model, line, second(), epsilon.get()).value),
             Op::CosineGradient { epsilon } => {
                 let cosine = Cosine::of(model, line, second(), epsilon.get());
-                let pairs = line.iter().zip(second());
-                result.extend(pairs.map(|(&x, &y)| cosine.gradient(model, x, y)));
+                result.extend((0..width).map(|i| cosine.gradient(model, i)));
             }
             op => unreachable!("{} is no operation on rows", op.name()),
         }

@@ -88,10 +88,9 @@ mod tests {
                 assert!(ball.r <= 12.0 * model.u * want + 2.0 * model.theta, "{x} {delta}: {}", ball.r);
                 let want = want / delta;
                 let ball = model.smooth_l1(Ball::exact(exact), delta);
-                for got in [if x < d { 0.5 * x * x / d } else { x - 0.5 * d }] {
-                    let error = (f64::from(got) - want).abs();
-                    assert!(error <= ball.r + 1e-15 * want, "{x} {delta}: {error} above {}", ball.r);
-                }
+                let got = if x < d { 0.5 * x * x / d } else { x - 0.5 * d };
+                let error = (f64::from(got) - want).abs();
+                assert!(error <= ball.r + 1e-15 * want, "{x} {delta}: {error} above {}", ball.r);
                 // The square's, divided; and those of the division, 2.5 ulp and one more.
                 let underflow = model.theta * (delta.recip() + 4.0);
                 assert!(ball.r <= 12.0 * model.u * want + underflow, "{x} {delta}: {}", ball.r);

@@ -156,7 +156,14 @@ impl Model {
 
     /// The result of a k-ulp operation (rule 2).
     pub fn k_ulp(&self, m: f64, rho: f64, k: f64) -> Ball {
-        Ball::new(m, rho + k * self.ulp(m.abs() + rho) + self.theta)
+        Ball::new(m, rho + k * self.ulp(m.abs() + rho) + self.theta + self.radius_rounding(m))
+    }
+
+    /// What an f64 radius of an f64 below the normal numbers may itself have lost: one more of the least number. Such a
+    /// radius may be multiplied by something large later.
+    pub fn radius_rounding(&self, m: f64) -> f64 {
+        let small = self.compute == Format::F64 && self.rounds && m.abs() < 2.0 * self.compute.min_normal();
+        if small { self.compute.min_subnormal() } else { 0.0 }
     }
 
     /// Whether a·b = p exactly and the machine has it.

@@ -107,7 +107,9 @@ fn finite_norm(model: &Model, row: &[Ball], p: f64, epsilon: f64, largest: f64) 
     let scaling = if live + added > 1 { (DIVIDE_IN_U + 1.0) * model.u } else { 0.0 };
     let relative = relative + model.u * (degree + inverse) + scaling;
     let rho = rho + lost(model, row, p, epsilon, m);
-    model.k_ulp(m, rho + relative * (m + rho), root)
+    // The ulps of a scaled root are those of a number between 1 and the number of coordinates.
+    let wobble = (2.0 * root * model.u * m - root * model.ulp(m)).max(0.0);
+    model.k_ulp(m, rho + relative * (m + rho) + wobble, root)
 }
 
 /// What the norm m loses where it is computed as it stands, without scaling: θ for each power that is below the normal

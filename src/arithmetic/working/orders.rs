@@ -224,3 +224,115 @@ pub(super) fn bracketed(model: &Model, leaves: &[(&[Ball], bool)], value: &mut [
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::Format;
+    use crate::judge::Machine;
+
+    fn model() -> Model {
+        Model::rounding(&Machine::of(Format::F32))
+    }
+
+    /// All orders of a list.
+    fn orders(list: &[f64]) -> Vec<Vec<f64>> {
+        if list.len() < 2 {
+            return vec![list.to_vec()];
+        }
+        let firsts = (0..list.len()).flat_map(|at| {
+            let mut rest = list.to_vec();
+            let first = rest.remove(at);
+            orders(&rest).into_iter().map(move |order| [vec![first], order].concat())
+        });
+        firsts.collect()
+    }
+
+    /// The ball of a product in the order of the list, widened by the others.
+    fn product(factors: &[f64]) -> Ball {
+        let model = model();
+        let mut y = Ball::ONE;
+        let mut all = Product::ONE;
+        for &factor in factors {
+            y = model.mul(y, Ball::exact(factor));
+            all = all.times(Product::leaf(Ball::exact(factor)));
+            y = all.in_any_order(&model, y);
+        }
+        y
+    }
+
+    #[test]
+    fn every_order_of_a_product_stays_within_its_ball() {
+        let mut state = 1u64;
+        let mut random = |scale: i32| {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            let x = (state >> 40) as f64 / (1u64 << 24) as f64 + 0.5;
+            f64::from((x * 2f64.powi((state >> 20) as i32 % (scale + 1))) as f32)
+        };
+        let (mut wide, mut lost) = (0, 0);
+        for round in 0..400 {
+            let scale = [2, 40, 120][round % 3];
+            let factors = [random(scale), 1.0 / random(scale), random(2), 3.0];
+            let factors = factors.map(|x| f64::from(x as f32)).to_vec();
+            let ball = product(&factors);
+            for order in orders(&factors) {
+                let got = f64::from(order.iter().fold(1.0f32, |product, &x| product * x as f32));
+                if !got.is_finite() {
+                    // The range's matter.
+                    continue;
+                }
+                assert!((got - ball.m).abs() <= ball.r * (1.0 + 1e-12), "{order:?}: {got:e} {ball:?}");
+                lost += usize::from((got - ball.m).abs() > 1e-6 * ball.m.abs());
+            }
+            wide += usize::from(ball.r > 1e-6 * ball.m.abs());
+        }
+        // Most are as good as their roundings; some order of the others does underflow.
+        assert!(wide < 200 && lost > 0, "{wide} {lost}");
+    }
+
+    #[test]
+    fn what_is_exact_in_every_order_stays_exact() {
+        assert_eq!(product(&[3.0, 5.0, 7.0]).r, 0.0);
+        assert_eq!(product(&[0.5, 0.25, f64::from(0.1f32)]).r, 0.0);
+        assert_eq!(product(&[3.0, 0.0, 7.0]), Ball::ZERO);
+        // Exact as it stands here, because 2^-100 comes last; before that it takes the others below the range.
+        assert!(product(&[2f64.powi(100), 3.0, 2f64.powi(-100), 2f64.powi(-60)]).r > 0.0);
+    }
+
+    #[test]
+    fn a_sum_is_bracketed_in_every_way_unless_inputs_stand_in_it() {
+        // (near − far) + margin is exact; (near + margin) − far is not.
+        let model = model();
+        let leaves = [1e6, 1e6, f64::from(0.1f32)].map(|x| [Ball::exact(x)]);
+        let mut value = [Ball::exact(f64::from(0.1f32))];
+        bracketed(&model, &[(&leaves[0], false), (&leaves[1], true), (&leaves[2], false)], &mut value);
+        assert!(value[0].r >= 0.03 && value[0].r < 1.0, "{value:?}");
+        let node = |op: Op, args: Vec<NodeId>| Node { op, args, shape: vec![1] };
+        let with = |leaf: Op| {
+            let nodes = [
+                node(leaf, vec![]),
+                node(Op::Constant(crate::graph::Real::new(1.0)), vec![]),
+                node(Op::Sub, vec![0, 1]),
+                node(Op::Add, vec![2, 1]),
+            ];
+            addends(&nodes, 3)
+        };
+        assert_eq!(with(Op::Input(0)), None);
+        let constant = Op::Constant(crate::graph::Real::new(2.0));
+        assert_eq!(with(constant), Some(vec![(0, false), (1, true), (1, false)]));
+    }
+
+    #[test]
+    fn a_mean_may_divide_its_terms() {
+        let terms: Vec<Ball> = [1.0, 2.0, 3.0].map(Ball::exact).to_vec();
+        let sum = Node { op: Op::Sum { axis: 0 }, args: vec![0], shape: vec![] };
+        let mut value = [Ball::exact(2.0)];
+        divided_early(&model(), &sum, &[&terms], &[&[3]], &[Ball::exact(3.0)], &mut value);
+        let early = f64::from(1.0f32 / 3.0 + 2.0f32 / 3.0 + 3.0f32 / 3.0);
+        assert!((early - 2.0).abs() <= value[0].r && value[0].r < 1e-5, "{value:?}");
+        // By a power of two nothing is lost.
+        let mut value = [Ball::exact(1.5)];
+        divided_early(&model(), &sum, &[&terms], &[&[3]], &[Ball::exact(4.0)], &mut value);
+        assert_eq!(value[0], Ball::exact(1.5));
+    }
+}

@@ -212,6 +212,15 @@ fn leave(
             if model.compute == Format::F64 {
                 unbounded_rows(args, value, left);
             }
+            if node.op == Op::SoftCrossEntropyGradient {
+                // Σq before softmax takes its part.
+                let width = shapes[0].last().copied().unwrap_or(1).max(1);
+                for (q, left) in args[1].chunks(width).zip(left.chunks_mut(width)) {
+                    if q.iter().all(finite) && beyond(q.iter().map(|q| q.m.abs()).sum()) {
+                        left.fill(true);
+                    }
+                }
+            }
         }
         Op::SoftCrossEntropy => {
             let width = shapes[0].last().copied().unwrap_or(1).max(1);

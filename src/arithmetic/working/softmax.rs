@@ -139,7 +139,8 @@ impl Row {
         };
         // Below the normal numbers the ulps of the exponential and of the quotient are no longer relative.
         let small = p - r < 2.0 * model.compute.min_normal();
-        let ulps = if small { (ulps::EXP + ulps::DIVIDE) * model.ulp(0.0) } else { 0.0 };
+        let ulps = if small { (ulps::EXP + ulps::DIVIDE) * model.ulp(0.0) + model.theta } else { 0.0 };
+        let ulps = ulps + model.radius_rounding(p);
         // Neither the probability nor what a kernel makes of it leaves [0, 1] by more than that.
         Ball::new(p, r.min(1.0) + ulps + model.theta)
     }

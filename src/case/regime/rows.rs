@@ -36,10 +36,11 @@ pub(super) fn are_logarithms(input: &InputSpec) -> bool {
     input.name.starts_with("log_")
 }
 
-/// Log-probabilities are at most 0 in the regimes that are about something else; elsewhere they are any numbers.
+/// Log-probabilities are at most 0 in the regimes that are about something else, and at the ends of the range, where terms
+/// of both signs would make ∞ − ∞ of every sum; elsewhere they are any numbers.
 pub(super) fn lower(regime: Regime, row: &mut [f64]) {
-    use Regime::{Long, Masked, Saturated, Tied, Typical};
-    if matches!(regime, Typical | Saturated | Masked | Tied | Long) {
+    use Regime::{Extreme, Long, Masked, Saturated, Tied, Typical};
+    if matches!(regime, Typical | Extreme | Saturated | Masked | Tied | Long) {
         row.iter_mut().for_each(|x| *x = -x.abs());
     }
 }

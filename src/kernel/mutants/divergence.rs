@@ -56,7 +56,9 @@ pub(super) const KL_02: About = About {
     optional_inputs: &[],
     pinned: MASSES,
     run: |case, wrong| {
-        let slope = |t: f32, x: f32| if wrong { (libm::logf(t) + t / t) - x } else { right_slope(t, x) };
+        // The product rule's t·(1/t), 0·∞ at a target of 0.
+        let wrong_slope = |t: f32, x: f32| (libm::logf(t) + t * t.recip()) - x;
+        let slope = |t: f32, x: f32| if wrong { wrong_slope(t, x) } else { right_slope(t, x) };
         Ok(elementwise(case, guarded, slope))
     },
     trigger: |format| row(format, &["target"], &[-0.5, -1.0], &[1.0, 0.0]),

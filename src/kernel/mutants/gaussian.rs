@@ -91,13 +91,17 @@ pub(super) const PYTORCH_190058: About = About {
         let variance: Vec<f32> = variance.iter().map(floored).collect();
         let (n, count) = (residual.len(), residual.len() as f32);
         let factors = factors(case, n, count);
-        let slopes = |slope: &dyn Fn(f32, f32) -> f32| -> Vec<f32> {
-            (0..n).map(|i| factors[i] * slope(residual[i], variance[i])).collect()
+        // What arrives from above comes first, as in automatic differentiation: r/v alone may leave the range.
+        let by_mean: Vec<f32> = (0..n).map(|i| factors[i] / variance[i] * residual[i]).collect();
+        let by_variance = |i: usize| {
+            let (r, v, half) = (residual[i], variance[i], 0.5 * factors[i]);
+            half / v - half * (r * r / v) / v
         };
+        let by_variance: Vec<f32> = (0..n).map(by_variance).collect();
         let loss =
             answer_shaped(case, &reduce(case, &terms(&residual, &variance), count), &case.upstream.shape);
-        let with_mean = with_gradient(case, loss, "mean", &slopes(&|r, v| r / v));
-        Ok(with_gradient(case, with_mean, "variance", &slopes(&|r, v| 0.5 * (1.0 / v - r * r / v / v))))
+        let with_mean = with_gradient(case, loss, "mean", &by_mean);
+        Ok(with_gradient(case, with_mean, "variance", &by_variance))
     },
     trigger: |format| case_of(format, FLOORED, &[2], [&[1.0, 0.5], &[0.5, 0.25], &[0.25, 1.0]]),
 };

@@ -54,7 +54,8 @@ impl Rows {
         let class: Vec<usize> =
             targets.iter().zip(&kept).map(|(&t, &k)| if k { t as usize } else { 0 }).collect();
         let weight = match inputs.optional("class_weight") {
-            Some(weight) => weight.gather(&class),
+            // A row that does not count weighs 0: the weight of the class where it is looked up may be NaN.
+            Some(weight) => weight.gather(&class).keep(&kept),
             None => scores.constant_full(&[targets.len()], 1.0),
         };
         let values = inputs.floats("class_weight");

@@ -152,12 +152,12 @@ fn cosines_agree_with_f64() {
         let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
         let mut terms = Vec::new();
         let mut slopes = Vec::new();
-        for r in 0..n {
+        for (r, &target) in signs.iter().enumerate() {
             let (x, y) = (row(&x, r), row(&y, r));
             let (first, second) = (dot(&x, &x) + epsilon, dot(&y, &y) + epsilon);
             let cosine = dot(&x, &y) / (first * second).sqrt();
-            let gap = if signs[r] == 1.0 { 1.0 - cosine } else { (cosine - margin).max(0.0) };
-            let sign = if signs[r] == 1.0 { -1.0 } else { f64::from(u8::from(cosine > margin)) };
+            let gap = if target == 1.0 { 1.0 - cosine } else { (cosine - margin).max(0.0) };
+            let sign = if target == 1.0 { -1.0 } else { f64::from(u8::from(cosine > margin)) };
             terms.push(gap);
             let root = (first * second).sqrt();
             slopes.extend((0..d).map(|i| sign * (y[i] / root - cosine * x[i] / first)));

@@ -105,15 +105,9 @@ fn kl_div_agrees_with_f64() {
         }
         let by_prediction: Vec<f64> = (0..count).map(|at| -factors[at] * mass(at)).collect();
         agree(&case, &got, "grad.log_prediction", &by_prediction);
-        for at in 0..count {
+        for (at, (&factor, &got)) in factors.iter().zip(got["grad.target"].floats()).enumerate() {
             let slope = if log_target { mass(at) * (gap(at) + 1.0) } else { gap(at) + 1.0 };
-            faithful(
-                format,
-                got["grad.target"].floats()[at],
-                factors[at] * slope,
-                500.0 * factors[at],
-                "slope",
-            );
+            faithful(format, got, factor * slope, 500.0 * factor, "slope");
         }
     }
 }

@@ -1,0 +1,126 @@
+//! What a proof costs, beside what others take for the same numbers: the fast tier and MPFR here, a straight line over f64 balls
+//! (the floor), rival3, and by `others.py` python-flint's Arb and mpmath. Ratios of medians, measured in turn in one run, one
+//! thread. `make bench` writes `benches/RESULTS.md`.
+
+mod floor;
+mod rival;
+mod workload;
+
+use lossproof::case::Case;
+use lossproof::case::program::Program;
+use lossproof::oracle::{Tier, prove_by, prove_program_by};
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::process::Command;
+use std::time::{Duration, Instant};
+use workload::Workload;
+
+/// Every figure is the median of so many samples.
+const SAMPLES: usize = 7;
+/// A sample repeats its work until it has taken so long.
+const SAMPLE: Duration = Duration::from_millis(60);
+
+/// Nanoseconds a unit of work, by (workload, who).
+type Figures = BTreeMap<(String, String), f64>;
+
+/// Nanoseconds of one run: a sample of at least [`SAMPLE`], or one run.
+fn sample(work: &mut dyn FnMut()) -> f64 {
+    let start = Instant::now();
+    let mut runs = 0u32;
+    loop {
+        work();
+        runs += 1;
+        let spent = start.elapsed();
+        if spent >= SAMPLE {
+            return spent.as_nanos() as f64 / f64::from(runs);
+        }
+    }
+}
+
+/// The medians of several works, a sample of each in turn, so that what slows the machine slows all.
+fn medians(works: &mut [(&str, Box<dyn FnMut() + '_>)]) -> Vec<(String, f64)> {
+    let mut samples = vec![Vec::new(); works.len()];
+    for _ in 0..SAMPLES {
+        for ((_, work), samples) in works.iter_mut().zip(&mut samples) {
+            samples.push(sample(work));
+        }
+    }
+    let median = |mut samples: Vec<f64>| {
+        samples.sort_by(f64::total_cmp);
+        samples[samples.len() / 2]
+    };
+    works.iter().zip(samples).map(|((name, _), samples)| ((*name).to_owned(), median(samples))).collect()
+}
+
+fn measure(workload: &Workload, figures: &mut Figures) {
+    let case: &Case = &workload.case;
+    let program = Program::of(case).expect("the loss is known");
+    let mut works: Vec<(&str, Box<dyn FnMut() + '_>)> = vec![
+        ("fast", Box::new(|| drop(black_box(prove_by(black_box(case), Tier::Fast))))),
+        (
+            "fast, traced before",
+            Box::new(|| drop(black_box(prove_program_by(&program, black_box(case), Tier::Fast)))),
+        ),
+    ];
+    if let Some(floor) = floor::of(case) {
+        works.push(("floor", floor));
+    }
+    if workload.units <= 1000 {
+        works.push(("mpfr", Box::new(|| drop(black_box(prove_by(black_box(case), Tier::Mpfr))))));
+    }
+    if let Some(rival) = rival::of(case) {
+        works.push(("rival3", rival));
+    }
+    for (who, nanoseconds) in medians(&mut works) {
+        let each = nanoseconds / workload.units as f64;
+        println!("{} {who}: {each:.1} ns", workload.name);
+        figures.insert((workload.name.clone(), who), each);
+    }
+}
+
+/// The figures of `others.py`, which gets the same numbers as protocol requests; none without its Python.
+fn others(workloads: &[Workload], figures: &mut Figures) -> Result<String, String> {
+    let python = std::env::var("LOSSPROOF_BENCH_PYTHON").map_err(|_| "run by `make bench`".to_owned())?;
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let file = folder.path().join("workloads.json");
+    let cases: Vec<serde_json::Value> = workloads
+        .iter()
+        .filter(|workload| workload.units <= 1000)
+        .map(|workload| serde_json::json!({"name": workload.name, "units": workload.units, "case": workload.case}))
+        .collect();
+    std::fs::write(&file, serde_json::Value::from(cases).to_string()).map_err(|error| error.to_string())?;
+    let output = Command::new(python)
+        .args([std::ffi::OsStr::new("benches/others.py"), file.as_os_str()])
+        .output()
+        .map_err(|error| error.to_string())?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    let answer: serde_json::Value =
+        serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())?;
+    for figure in answer["figures"].as_array().into_iter().flatten() {
+        let text = |key: &str| figure[key].as_str().unwrap_or_default().to_owned();
+        let each = figure["nanoseconds"].as_f64().unwrap_or(f64::NAN);
+        println!("{} {}: {each:.1} ns", text("workload"), text("who"));
+        figures.insert((text("workload"), text("who")), each);
+    }
+    Ok(answer["versions"].as_str().unwrap_or_default().to_owned())
+}
+
+fn main() {
+    if !std::env::args().any(|argument| argument == "--bench") {
+        // `cargo test --benches` only wants to see it built.
+        return;
+    }
+    let workloads = workload::all();
+    let mut figures = Figures::new();
+    workloads.iter().for_each(|workload| measure(workload, &mut figures));
+    let versions = others(&workloads, &mut figures);
+    let versions = versions.unwrap_or_else(|why| format!("no figures of Python's libraries: {why}"));
+    let text = workload::table(&workloads, &figures, &versions);
+    if std::env::args().any(|argument| argument == "--write") {
+        std::fs::write("benches/RESULTS.md", text).expect("benches/RESULTS.md can be written");
+    } else {
+        print!("{text}");
+    }
+}

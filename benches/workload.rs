@@ -1,0 +1,103 @@
+//! What is measured: a row of softmax cross-entropy of four lengths, and the elementwise losses that the catalogue has; and
+//! the table of the figures.
+
+use crate::Figures;
+use lossproof::case::regime::{Regime, Taken, generate_one};
+use lossproof::case::{Case, Tensors};
+use lossproof::format::Format;
+use lossproof::loss::{self, Params};
+use lossproof::tensor::Tensor;
+use std::fmt::Write;
+
+/// One piece of work: the loss with its gradients.
+pub struct Workload {
+    pub name: String,
+    pub case: Case,
+    /// Classes or elements: what a figure is divided by.
+    pub units: usize,
+}
+
+/// The losses that are measured element by element, where the catalogue has them.
+const ELEMENTWISE: [&str; 4] = ["bce_with_logits", "kl_div", "gaussian_nll", "cosine_embedding"];
+/// About so many elements of them.
+const ELEMENTS: usize = 1000;
+
+/// Pseudo-random numbers of [−1, 1) in f32, the same in every run: splitmix64.
+fn numbers(seed: u64, count: usize, spread: f64) -> Vec<f64> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_add(0x9e3779b97f4a7c15);
+        let z = (state ^ (state >> 30)).wrapping_mul(0xbf58476d1ce4e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d049bb133111eb);
+        z ^ (z >> 31)
+    };
+    let mut number = || (next() >> 11) as f64 / (1u64 << 52) as f64 - 1.0;
+    (0..count).map(|_| f64::from((number() * spread) as f32)).collect()
+}
+
+fn cross_entropy(classes: usize) -> Workload {
+    let logits = Tensor::float(Format::F32, &[1, classes], numbers(1, classes, 8.0));
+    let target = Tensor::i64(&[1], vec![classes as i64 / 3]);
+    let inputs = Tensors::from([("logits".to_owned(), logits), ("target".to_owned(), target)]);
+    let case = Case::new("cross_entropy", Format::F32, Params::default(), inputs).expect("a valid case");
+    Workload { name: format!("cross_entropy n = {classes}"), case, units: classes }
+}
+
+fn bce_with_logits() -> Workload {
+    let logits = Tensor::float(Format::F32, &[ELEMENTS], numbers(2, ELEMENTS, 8.0));
+    let target = numbers(3, ELEMENTS, 1.0).into_iter().map(f64::abs).collect();
+    let target = Tensor::float(Format::F32, &[ELEMENTS], target);
+    let inputs = Tensors::from([("logits".to_owned(), logits), ("target".to_owned(), target)]);
+    let case = Case::new("bce_with_logits", Format::F32, Params::default(), inputs).expect("a valid case");
+    Workload { name: "bce_with_logits".to_owned(), case, units: ELEMENTS }
+}
+
+/// The largest of the first typical cases with default parameters, or all that the regimes draw.
+fn drawn(id: &str) -> Option<Workload> {
+    let entry = loss::find(id)?;
+    let taken = Taken {
+        gradients: entry.spec().differentiable().map(str::to_owned).collect(),
+        pinned: Params::default().complete(entry.spec()).ok()?,
+        ..Taken::default()
+    };
+    let cases = (0..40)
+        .filter_map(|index| generate_one(entry, Format::F32, Regime::Typical, &taken, 1, index, ELEMENTS));
+    let case = cases.max_by_key(Case::elements)?;
+    let units = case.inputs.values().map(Tensor::len).max()?;
+    Some(Workload { name: id.to_owned(), case, units })
+}
+
+/// Everything that is measured.
+pub fn all() -> Vec<Workload> {
+    let mut workloads: Vec<Workload> = [10, 64, 1000, 128 << 10].map(cross_entropy).into();
+    workloads.push(bce_with_logits());
+    workloads.extend(ELEMENTWISE[1..].iter().filter_map(|id| drawn(id)));
+    workloads
+}
+
+/// `RESULTS.md`.
+pub fn table(workloads: &[Workload], figures: &Figures, versions: &str) -> String {
+    const WHO: [&str; 6] = ["floor", "fast, traced before", "mpfr", "rival3", "python-flint", "mpmath"];
+    let mut text = String::from(
+        "# What a proof costs\n\nMade by `make bench`; do not edit. The loss and its gradients, f32, one thread, medians of 7, \
+         each measured in turn in one run. The first column is nanoseconds a class or element; the others say how many times as \
+         long they take (below 1: faster).\n\n\
+         - floor: a straight line over f64 balls with CORE-MATH, by hand (`benches/floor.rs`)\n\
+         - traced before: without tracing the graph\n\
+         - mpfr: `--tier mpfr`\n\
+         - rival3: each output as one real expression\n\
+         - python-flint: Arb at 128 bits, its exp, sum, log and quotients on the same numbers\n\
+         - mpmath: the same at 128 bits, with gmpy2\n\n",
+    );
+    let _ = writeln!(text, "| workload | ns | {} |", WHO.join(" | "));
+    let _ = writeln!(text, "|{}", " --- |".repeat(WHO.len() + 2));
+    for workload in workloads {
+        let figure = |who: &str| figures.get(&(workload.name.clone(), who.to_owned())).copied();
+        let Some(own) = figure("fast") else { continue };
+        let ratio = |who: &str| figure(who).map_or("".to_owned(), |other| format!("{:.2}", other / own));
+        let ratios: Vec<String> = WHO.iter().map(|who| ratio(who)).collect();
+        let _ = writeln!(text, "| {} | {own:.1} | {} |", workload.name, ratios.join(" | "));
+    }
+    let _ = writeln!(text, "\nlossproof {}, {versions}.", env!("CARGO_PKG_VERSION"));
+    text
+}

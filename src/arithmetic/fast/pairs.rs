@@ -1,0 +1,113 @@
+//! Binary cross-entropy of probabilities, the focal loss and the cosine over fast balls, in the forms of the MPFR tier.
+//!
+//! *Sound*: compositions of sound operations. What needs more than that (a clamped logarithm, a pole, a target between 0 and 1
+//! in a focal loss that is no sum of two terms) is not known here.
+
+use super::ball::Ball;
+use super::elementary as f;
+use super::rows::sum;
+use super::weighted_sum;
+use crate::graph::{Focal, LogClamp};
+
+/// Whether both logarithms are known to be above the clamp, whatever it is then.
+fn is_unclamped(p: Ball, clamp: LogClamp) -> bool {
+    let low = Ball::exact(clamp.low());
+    let above = |log: Ball| log.compare(low) == Some(1);
+    clamp == LogClamp::None || above(f::ln(p)) && above(f::ln_1p(p.neg()))
+}
+
+/// −(y·ln p + (1−y)·ln(1−p)).
+pub(super) fn bce(p: Ball, y: Ball, clamp: LogClamp) -> Ball {
+    if !is_unclamped(p, clamp) {
+        return Ball::UNKNOWN;
+    }
+    weighted_sum((y, f::ln(p).neg()), (Ball::ONE.sub(y), f::ln_1p(p.neg()).neg()))
+}
+
+/// (p − y)/(p(1−p)), of which one of the quotients y/p and (1−y)/(1−p) is left where the other is 0.
+pub(super) fn bce_gradient(p: Ball, y: Ball, clamp: LogClamp) -> Ball {
+    let (q, no) = (Ball::ONE.sub(p), Ball::ONE.sub(y));
+    match clamp {
+        LogClamp::PyTorch(_) => Ball::UNKNOWN,
+        _ if !is_unclamped(p, clamp) => Ball::UNKNOWN,
+        _ if y.is_zero() => no.div(q),
+        _ if no.is_zero() => y.div(p).neg(),
+        _ => p.sub(y).div(p.mul(q)),
+    }
+}
+
+/// ln(1−p) − ln p, as ln(1 + (1−2p)/p) or −ln(1 + (2p−1)/(1−p)).
+pub(super) fn bce_target_gradient(p: Ball, clamp: LogClamp) -> Ball {
+    let q = Ball::ONE.sub(p);
+    let gap = q.sub(p);
+    match gap.sign() {
+        _ if !is_unclamped(p, clamp) => Ball::UNKNOWN,
+        Some(0) => Ball::ZERO,
+        Some(1) => f::ln_1p(gap.div(p)),
+        Some(_) => f::ln_1p(gap.neg().div(q)).neg(),
+        None => Ball::UNKNOWN,
+    }
+}
+
+/// σ(t)^γ·softplus(t), or its derivative by t; `decay` is e^−|t|.
+fn focal_term(t: Ball, decay: Ball, gamma: f64, derivative: bool) -> Ball {
+    let weight = match gamma {
+        0.0 => Ball::ONE,
+        // e^(γ·ln σ), ln σ(t) = −softplus(−t).
+        _ => f::exp(Ball::exact(gamma).mul(f::softplus(t.neg(), decay).neg())),
+    };
+    let surprise = f::softplus(t, decay);
+    if !derivative {
+        return weight.mul(surprise);
+    }
+    let moved = Ball::exact(gamma).mul(f::sigmoid(t.neg(), decay).mul(surprise));
+    weight.mul(f::sigmoid(t, decay).add(moved))
+}
+
+/// The focal loss of (z, y) or its derivative by z, where it is a sum of two terms; `decay` is e^−|z|.
+pub(super) fn focal(z: Ball, y: Ball, decay: Ball, form: Focal, derivative: bool) -> Ball {
+    if !(y.is_exact() && form.is_two_terms(y.mid())) {
+        return Ball::UNKNOWN;
+    }
+    let no = Ball::ONE.sub(y);
+    let (on, off) = match form.alpha {
+        Some(alpha) => {
+            let alpha = Ball::exact(alpha.get());
+            (alpha.mul(y), Ball::ONE.sub(alpha).mul(no))
+        }
+        None => (y, no),
+    };
+    let term = |t: Ball| focal_term(t, decay, form.gamma(), derivative);
+    let on = if derivative { on.neg() } else { on };
+    weighted_sum((on, term(z.neg())), (off, term(z)))
+}
+
+/// What two rows share: x·y, ‖x‖² + ε, ‖y‖² + ε, and the root of their product.
+pub(super) struct Cosine {
+    dot: Ball,
+    first: Ball,
+    root: Ball,
+}
+
+impl Cosine {
+    /// Of two rows of n entries.
+    pub fn of(n: usize, x: impl Fn(usize) -> Ball, y: impl Fn(usize) -> Ball, epsilon: f64) -> Cosine {
+        let square = |row: &dyn Fn(usize) -> Ball| {
+            let squares = sum(n, (0..n).map(|k| row(k).mul(row(k))));
+            if epsilon == 0.0 { squares } else { squares.add(Ball::exact(epsilon)) }
+        };
+        let (first, second) = (square(&x), square(&y));
+        let dot = sum(n, (0..n).map(|k| x(k).mul(y(k))));
+        Cosine { dot, first, root: f::sqrt(first.mul(second)) }
+    }
+
+    /// x·y/√(N₁N₂).
+    pub fn value(&self) -> Ball {
+        self.dot.div(self.root)
+    }
+
+    /// ∂/∂xᵢ = (yᵢ·N₁ − (x·y)·xᵢ)/(N₁·√(N₁N₂)).
+    pub fn gradient(&self, x: Ball, y: Ball) -> Ball {
+        y.mul(self.first).sub(self.dot.mul(x)).div(self.first.mul(self.root))
+    }
+}
