@@ -25,6 +25,11 @@ fn check(folder: &Path, subject: [&str; 2]) -> (Run, Value) {
         std::fs::read(folder.join("report")).unwrap_or_else(|_| panic!("the report is written: {run:?}"));
     let mut report: Value = serde_json::from_slice(&text).expect("a report is JSON");
     assert!(report["summary"]["seconds"].take().is_number());
+    // The command that shows a failure again names the subject; all else of it has to be the same.
+    for failure in report["failures"].as_array_mut().expect("failures") {
+        let command = failure["replay"].take();
+        assert!(command.as_str().is_some_and(|command| command.contains(subject[0])), "{command}");
+    }
     (run, report)
 }
 
