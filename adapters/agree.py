@@ -148,11 +148,11 @@ def slack(y):
 
 
 def compare(requests, answers):
-    """Counts of compared elements by loss, and the disagreements."""
-    counts, wrong = collections.Counter(), []
+    """Counts of compared elements by loss, the disagreements, and what the oracle says that it does not know."""
+    counts, wrong, undecided = collections.Counter(), [], []
     for request, answer in zip(requests, answers):
         if "error" in answer:
-            wrong.append((request, answer["error"]))
+            (undecided if " is undecided at " in answer["error"] else wrong).append((request, answer["error"]))
             continue
         format = request["format"]
         for name, truths in confirm.reference(request).items():
@@ -168,7 +168,7 @@ def compare(requests, answers):
                 if problem:
                     told = "none" if truth is None else ", ".join(mp.nstr(end, 50) for end in confirm.ends(truth))
                     wrong.append((request, f"{name}[{place}]: {problem}: {kind} [{low}, {high}], mpmath {told}"))
-    return counts, wrong
+    return counts, wrong, undecided
 
 
 def main():
@@ -187,14 +187,15 @@ def main():
         with open(path, encoding="utf-8") as file:
             lines = sorted(set(file))
     requests = [json.loads(line) for line in lines]
-    counts, wrong = compare(requests, bounds_of(options.lossproof, requests))
-    for request, problem in wrong[:SHOWN]:
+    counts, wrong, undecided = compare(requests, bounds_of(options.lossproof, requests))
+    for request, problem in (wrong + undecided)[:SHOWN]:
         print(f"{request['loss']} {request['format']} {problem}\n    {json.dumps(request)[:LONGEST]}")
     cases = collections.Counter(request["loss"] for request in requests)
     for loss in cases:
         elements = ", ".join(f"{format} {counts[loss, format]}" for format in FORMATS if counts[loss, format])
         print(f"{loss:20} {cases[loss]:6} cases, elements: {elements}")
-    print(f"{len(requests)} cases of {len(cases)} losses, {sum(counts.values())} elements, {len(wrong)} outside; "
+    print(f"{len(requests)} cases of {len(cases)} losses, {sum(counts.values())} elements, {len(wrong)} outside, "
+          f"{len(undecided)} cases undecided; "
           f"as a kernel {'correct' if graded else 'NOT correct'}")
     sys.exit(0 if graded and not wrong and requests else 1)
 
