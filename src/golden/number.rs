@@ -181,8 +181,8 @@ fn canonical(number: &Number, format: Format) -> Option<Canonical> {
             let (mantissa, exponent) = parse_scaled(text)?;
             let y = Canonical { mantissa, exponent, exact: mantissa % 2 == 0 };
             // "Huge" keeps its mantissa of one bit; the others are written in full already.
-            let huge = mantissa.abs() == 1 && exponent == HUGE_EXPONENT;
-            let full = exponent.abs() < HUGE_EXPONENT
+            let huge = mantissa.unsigned_abs() == 1 && exponent == HUGE_EXPONENT;
+            let full = exponent.unsigned_abs() < HUGE_EXPONENT.unsigned_abs()
                 && normal(mantissa.into(), exponent, format).is_some_and(|normal| normal == y);
             return (huge || full).then_some(y);
         }
@@ -294,7 +294,7 @@ mod tests {
                 state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
                 let mantissa = least + (state >> 3) as i64 % (most - least + 1);
                 let range = (format.max_exponent() - format.min_exponent()) as u64;
-                let exponent = format.min_exponent() + (state >> 20) as i32 % range as i32 - bits as i32 + 1;
+                let exponent = format.min_exponent() + ((state >> 20) % range) as i32 - bits as i32 + 1;
                 for mantissa in [mantissa, -mantissa, least, most] {
                     round_trip(Canonical { mantissa, exponent, exact: mantissa % 2 == 0 }, format);
                 }

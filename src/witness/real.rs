@@ -471,9 +471,10 @@ mod tests {
     #[test]
     fn products_that_underflow_are_0() {
         // Every product of two powers of ten down to 10⁻¹⁷⁰, none of which may panic.
-        for (a, b) in (0..=85).flat_map(|a| (0..=85).map(move |b| (a, b))) {
+        for (a, b) in (0i32..=85).flat_map(|a| (0i32..=85).map(move |b| (a, b))) {
             for digits in [1.0, 3.0, 9.75, 1.0 / 3.0] {
-                let power = |e: i8| Real { value: power_of_ten(-e), scale: power_of_ten(-e) };
+                let ten = |e: i32| power_of_ten(-e as i8);
+                let power = |e: i32| Real { value: ten(e), scale: ten(e) };
                 let x = Real::of(digits) * power(a) * power(b);
                 assert!(!x.is_lost() && !x.is_exact_zero(), "{a} {b}");
                 assert!(a + b <= 126 || x.value().is_zero(), "{digits} {a} {b}: {x:?}");
