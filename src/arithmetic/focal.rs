@@ -8,18 +8,23 @@ use super::binary::weighted_sum;
 use super::elementary::{exp, expm1, log_sigmoid, pow, sigmoid, softplus};
 use crate::graph::{Focal, SoftTarget};
 
-/// From this |z| on e^−|z| is less than 2^−11800, which is near the last precision.
+/// From this |z| on e^−|z| is less than 2^−11800.
 const SATURATED: f64 = 8192.0;
+
+/// 1/ln 2, rounded down: e^−s is below 2^−prec from s = prec/this on. Before, digits tell more than a side.
+const LOG2_E: f64 = 1.44;
 
 /// Up to this γ the inequalities of [`Turned::limit`] hold.
 const MOST_GAMMA: f64 = 1e6;
 
 /// The exact limits of the loss and of the size of the gradient that a saturated logit has, over α_t where that is a factor: the
-/// loss is strictly below, the size strictly above its limit, each no farther off than that of `within`.
+/// loss is strictly on one side of its limit, the size on the other, each no farther off than that of `within`.
 struct Limit {
     loss: Ball,
     slope: Ball,
     within: [Ball; 2],
+    /// The loss's side.
+    side: Side,
 }
 
 /// A logit and its target, turned so that the logit is −s: (z, y, α) and (−z, 1−y, 1−α) have the same loss, and gradients
@@ -156,6 +161,10 @@ impl Turned {
     /// - y − mσ(−s) for y > ½, w = e, γms ≥ 8(γ + 2). With r = mσ(−s)/y, of [me/2y, me/y], the loss over α_t·y^γ is at most
     ///   (1 − γr/2)(ys + e): below ys, by at most 2(γ+1)se + e. The gradient's size is at least
     ///   (1 − (γ+1)r)(y − e + γmse/4), above y; by at most 2γ(s + 2)e.
+    /// - y + kσ(−s) for y < ½, k = 1 − 2y, γ > 0, e ≤ y·e^−100: the other way round. With r = kσ(−s)/y ≤ ke/y, of the loss both
+    ///   factors are above y^γ and ys; by at most e + 2γr(ys + e), as (1 + r)^γ ≤ 1 + 2γr. The gradient's two parts are of
+    ///   opposite signs: its size is at most (1 + 2γr)(y − e/2 − γkse/8), below y as s ≥ 16; by at most
+    ///   (γ+1)(s + 1/y + 1)e.
     fn limit(&self) -> Option<Limit> {
         let (prec, gamma) = (self.prec, self.focal.gamma());
         let number = Ball::from_f64;
@@ -163,7 +172,8 @@ impl Turned {
         // Two terms have each its own factor; one weight has α_t in front, of which one part may be 0.
         let factor = if self.two_terms { &self.parts[0] } else { &self.against };
         let exact = [&self.s, &self.against, factor].iter().all(|x| x.is_exact() && !x.is_zero());
-        if !exact || !above(&self.s, SATURATED) || gamma > MOST_GAMMA {
+        let saturated = SATURATED.max((f64::from(prec) - 64.0) / LOG2_E);
+        if !exact || !above(&self.s, saturated) || gamma > MOST_GAMMA {
             return None;
         }
         let decay = |x: &Ball| exp(&x.neg(), prec);
@@ -181,12 +191,14 @@ impl Turned {
                 loss: limit,
                 slope: a.clone(),
                 within: [loss, slope.mul(&e, prec)],
+                side: Side::Below,
             });
         }
         let gap = self.against.sub(&self.with, prec);
         let tilted = gap.mul(&self.s, prec);
         let reach = |x: &Ball| x.mul(&more, prec).mul(&number(2.0), prec);
-        let one_more = |x: &Ball| x.add(&number(2.0), prec);
+        let two_more = |x: &Ball| x.add(&number(2.0), prec);
+        let mut side = Side::Below;
         let (holds, w, weight) = match self.focal.soft {
             SoftTarget::ExpBce => {
                 let strong = above(&self.gamma().mul(&product, prec), 8.0 * (gamma + 8.0));
@@ -197,27 +209,36 @@ impl Turned {
                 let strong = above(&strength, 8.0 * (gamma + 2.0));
                 (strong && above(&tilted, SATURATED), decay(&tilted), Ball::one())
             }
+            SoftTarget::InterpolateP if gap.place() == Place::Negative => {
+                side = Side::Above;
+                let small = self.against.sub(&decay(&self.s.sub(&number(100.0), prec)), prec);
+                let holds = gamma > 0.0 && small.place() == Place::Positive;
+                (holds, decay(&self.s), pow(&self.against, gamma, prec))
+            }
             SoftTarget::InterpolateP => {
                 let strong = above(&self.gamma().mul(&tilted, prec), 8.0 * (gamma + 2.0));
                 (strong, decay(&self.s), pow(&self.against, gamma, prec))
             }
             SoftTarget::Linear => return None,
         };
-        // 2(γ+1)(s + 2)w is more than any of the distances above.
-        let within = reach(&one_more(&self.s)).mul(&w, prec).mul(&weight, prec);
+        // 4(γ+1)(s + 2 + 1/y)w is more than any of the distances above.
+        let inverse = Ball::one().div(&self.against, prec);
+        let within = reach(&two_more(&self.s.add(&inverse, prec))).mul(&w, prec).mul(&weight, prec);
+        let within = within.mul(&number(2.0), prec);
         holds.then(|| Limit {
             loss: weight.mul(&product, prec),
             slope: weight.mul(&self.against, prec),
             within: [within.clone(), within],
+            side,
         })
     }
 
-    /// The number strictly below an exact limit, no farther off than `within`.
-    fn below(limit: &Ball, within: &Ball) -> Option<Ball> {
+    /// The number strictly on a side of an exact limit, no farther off than `within`.
+    fn beside(limit: &Ball, within: &Ball, side: Side) -> Option<Ball> {
         let Ball::Finite { mid, .. } = limit else { return None };
         let distance = within.magnitude();
         let told = limit.is_exact() && !distance.is_zero() && !distance.is_infinite();
-        told.then(|| Ball::sided(mid.clone(), distance, Side::Below))
+        told.then(|| Ball::sided(mid.clone(), distance, side))
     }
 
     /// α_t, or nothing where the two terms have their own.
@@ -226,13 +247,14 @@ impl Turned {
     }
 
     fn loss(&self) -> Ball {
-        let beside = self.limit().and_then(|limit| Turned::below(&limit.loss, &limit.within[0]));
+        let beside = self.limit().and_then(|limit| Turned::beside(&limit.loss, &limit.within[0], limit.side));
         beside.map_or_else(|| self.plain_loss(), |loss| self.scaled(loss))
     }
 
-    /// The gradient by the turned logit −s: below −limit.
+    /// The gradient by the turned logit −s, minus its size: on the side of minus its limit on which the loss is of its own.
     fn gradient(&self) -> Ball {
-        let beside = self.limit().and_then(|limit| Turned::below(&limit.slope.neg(), &limit.within[1]));
+        let beside =
+            self.limit().and_then(|limit| Turned::beside(&limit.slope.neg(), &limit.within[1], limit.side));
         beside.map_or_else(|| self.plain_gradient(), |slope| self.scaled(slope))
     }
 

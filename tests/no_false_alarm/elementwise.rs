@@ -1,6 +1,6 @@
 //! Losses of a score against a probability, as plain loops.
 
-use crate::form::{Form, Reduction, Way, answer, input, number, optional};
+use crate::form::{Form, Order, Reduction, Way, answer, input, number, optional};
 use crate::number::Number;
 use lossproof::case::{Case, Tensors};
 
@@ -89,6 +89,7 @@ pub fn bce<N: Number>(case: &Case, form: Form) -> Tensors {
     let low = case.params.number("log_clamp").map(N::of);
     let pytorch = low.is_some() && case.params.text("log_clamp_gradient") == "pytorch";
     let clip = case.params.number("probability_clip").filter(|&clip| clip > 0.0).map(N::of);
+    let exactly = form.order == Order::DivisorLast;
     let reduction = Reduction::of(case, form, || N::of(target.len() as f64));
     let (mut terms, mut by_probability, mut by_target) = (Vec::new(), Vec::new(), Vec::new());
     for (i, (p, y)) in probability.iter().zip(&target).enumerate() {
@@ -119,7 +120,7 @@ pub fn bce<N: Number>(case: &Case, form: Form) -> Tensors {
             (p.clone() - y.clone()) / product
         } else {
             let on = if cut[0] || y.is_zero() { N::zero() } else { y.clone() / p.clone() };
-            let off = if cut[1] || other.is_zero() { N::zero() } else { other / q };
+            let off = if cut[1] || other.is_zero() { N::zero() } else { other / q.clone() };
             off - on
         };
         let [on, off] = if pytorch { logs } else { clamped };
@@ -130,7 +131,17 @@ pub fn bce<N: Number>(case: &Case, form: Form) -> Tensors {
         };
         terms.push(factors.first().map_or(loss.clone(), |w| w.clone() * loss));
         let scaled = |x: N| reduction.scaled(i, &[&[x][..], &factors].concat());
-        by_probability.push(if clipped { N::zero() } else { scaled(by_p) });
+        // At 300 bits all divisions are one, the last: what is exact, or a tie, is one then.
+        let fused =
+            exactly && !clipped && !pytorch && !cut[0] && !cut[1] && !(p.clone() * q.clone()).is_zero();
+        by_probability.push(match clipped {
+            true => N::zero(),
+            false if fused => {
+                let numerator = [&[p.clone() - y.clone()][..], &factors].concat();
+                reduction.quotient(i, &numerator, p * q)
+            }
+            false => scaled(by_p),
+        });
         by_target.push(scaled(by_y));
     }
     let gradients = vec![("probability", by_probability), ("target", by_target)];

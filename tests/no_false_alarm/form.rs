@@ -148,6 +148,19 @@ impl<N: Number> Reduction<N> {
         }
     }
 
+    /// The same divided by `over`, in one division.
+    pub fn quotient(&self, term: usize, factors: &[N], over: N) -> N {
+        if self.nothing {
+            return N::zero();
+        }
+        let g = self.upstream[if self.upstream.len() == 1 { 0 } else { term }].clone();
+        let product = factors.iter().fold(g, |product, x| product * x.clone());
+        match &self.divisor {
+            Some(n) => product / (n.clone() * over),
+            None => product / over,
+        }
+    }
+
     /// The product of a term's factors with what comes from above.
     pub fn scaled(&self, term: usize, factors: &[N]) -> N {
         if self.nothing {

@@ -122,6 +122,11 @@ fn honest(loss: &str, format: Format) -> Vec<Honest> {
         if format != Format::F64 {
             add("f64", double, form, Format::F64, false, Level::Stable);
         }
+        // A probability that is flushed to 0, or a clip that 16 bits do not tell from 0 or 1, has a logarithm without a
+        // bound: such budgets are infinite, and make no verdict.
+        if loss == "bce" {
+            continue;
+        }
         match format {
             Format::F64 => {}
             Format::F32 => {
@@ -238,6 +243,11 @@ fn bce() {
 }
 
 #[test]
-fn focal_sigmoid() {
-    hold("focal_sigmoid");
+fn smooth_l1() {
+    hold("smooth_l1");
+}
+
+#[test]
+fn hinge() {
+    hold("hinge");
 }

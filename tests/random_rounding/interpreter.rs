@@ -134,6 +134,17 @@ fn evaluate(m: &mut Erring, node: &Node, args: &[&[Value]], shapes: &[&[usize]])
         Op::Bce(clamp) => each(&mut |m, i| terms::bce(m, &x[i], &args[1][i], *clamp)),
         Op::BceGradient(clamp) => each(&mut |m, i| terms::bce_gradient(m, &x[i], &args[1][i], *clamp)),
         Op::BceTargetGradient(clamp) => each(&mut |m, i| terms::bce_target_gradient(m, &x[i], *clamp)),
+        Op::LnTwoPi => {
+            // Irrational: no machine holds it.
+            let x = m.taken(std::f64::consts::TAU.ln());
+            vec![Value { exact: false, ..x }; count]
+        }
+        Op::Huber(delta) => each(&mut |m, i| terms::huber(m, &x[i], delta.get())),
+        Op::SmoothL1(beta) => each(&mut |m, i| terms::smooth_l1(m, &x[i], beta.get())),
+        Op::KlDiv => each(&mut |m, i| terms::kl_div(m, &x[i], &args[1][i])),
+        Op::KlDivSlope => each(&mut |m, i| terms::kl_div_slope(m, &x[i], &args[1][i])),
+        Op::KlDivLog => each(&mut |m, i| terms::kl_div_log(m, &x[i], &args[1][i], false)),
+        Op::KlDivLogSlope => each(&mut |m, i| terms::kl_div_log(m, &x[i], &args[1][i], true)),
         Op::Focal(focal) => each(&mut |m, i| terms::focal(m, &x[i], &args[1][i], *focal)),
         Op::FocalGradient(focal) => each(&mut |m, i| terms::focal_gradient(m, &x[i], &args[1][i], *focal)),
         Op::SigmoidMinus => each(&mut |m, i| {

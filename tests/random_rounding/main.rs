@@ -129,7 +129,9 @@ fn check(loss_id: &str, format: Format, regime: Regime) -> BTreeMap<String, (usi
 }
 
 fn hold(loss: &str) {
-    let all = Format::ALL.into_iter().flat_map(|format| Regime::ALL.map(|regime| (format, regime)));
+    // Where a step leaves the range, nothing is demanded and the model says nothing of what the machine makes of it.
+    let regimes = || Regime::ALL.into_iter().filter(|&regime| regime != Regime::Overflowing);
+    let all = Format::ALL.into_iter().flat_map(|format| regimes().map(move |regime| (format, regime)));
     let all: Vec<(Format, Regime)> = all.collect();
     let found: Vec<_> = all.par_iter().map(|&(format, regime)| check(loss, format, regime)).collect();
     let found: BTreeMap<_, _> = found.into_iter().flatten().collect();
@@ -164,11 +166,6 @@ fn triplet_margin() {
 }
 
 #[test]
-fn cross_entropy_soft() {
-    hold("cross_entropy_soft");
-}
-
-#[test]
 fn nll_loss() {
     hold("nll_loss");
 }
@@ -181,4 +178,14 @@ fn bce() {
 #[test]
 fn focal_sigmoid() {
     hold("focal_sigmoid");
+}
+
+#[test]
+fn hinge() {
+    hold("hinge");
+}
+
+#[test]
+fn kl_div() {
+    hold("kl_div");
 }

@@ -90,6 +90,17 @@ fn norm(m: &mut Erring, row: &[Value], power: Power, epsilon: f64) -> Value {
     if scales { m.mul(&largest, &root) } else { root }
 }
 
+/// The cosine with the norms: the rows normalised first, which neither overflows nor underflows.
+fn cosine(m: &mut Erring, x: &[Value], y: &[Value], epsilon: f64) -> (Value, [Value; 2]) {
+    let norms = [x, y].map(|row| norm(m, row, Power::Finite(2.0), epsilon));
+    let mut terms = Vec::new();
+    for (x, y) in x.iter().zip(y) {
+        let (x, y) = (m.div(x, &norms[0]), m.div(y, &norms[1]));
+        terms.push(m.mul(&x, &y));
+    }
+    (m.sum(&terms), norms)
+}
+
 /// x/‖x‖ and its kin; 0 at the zero vector, which is in the set there.
 fn norm_gradient(m: &mut Erring, row: &[Value], power: Power, epsilon: f64) -> Vec<Value> {
     let zero = Value::exact(0.0);
@@ -142,6 +153,20 @@ pub fn evaluate(m: &mut Erring, node: &Node, args: &[&[Value]], shapes: &[&[usiz
             Op::Normalize => {
                 let norm = norm(m, line, Power::Finite(2.0), 0.0);
                 result.extend(line.iter().map(|x| m.div(x, &norm)));
+            }
+            Op::Cosine { epsilon } => {
+                let (x, y) = (line, second());
+                result.push(cosine(m, x, y, epsilon.get()).0);
+            }
+            Op::CosineGradient { epsilon } => {
+                let (x, y) = (line, second());
+                let (cosine, norms) = cosine(m, x, y, epsilon.get());
+                for (x, y) in x.iter().zip(y) {
+                    let (unit_x, unit_y) = (m.div(x, &norms[0]), m.div(y, &norms[1]));
+                    let moved = m.mul(&cosine, &unit_x);
+                    let difference = m.sub(&unit_y, &moved);
+                    result.push(m.div(&difference, &norms[0]));
+                }
             }
             op => {
                 let row = look(m, line);

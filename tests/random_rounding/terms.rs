@@ -175,3 +175,78 @@ pub fn focal_gradient(m: &mut Erring, z: &Value, y: &Value, focal: Focal) -> Val
     let alpha_t = alpha_t(m, y, focal);
     m.mul(&alpha_t, &product)
 }
+
+/// ½x² for |x| ≤ δ; beyond δ·(|x| − ½δ), or ½q² + δ·(|x| − q) with q = min(|x|, δ).
+pub fn huber(m: &mut Erring, x: &Value, delta: f64) -> Value {
+    let (a, delta, half) = (x.abs(), m.taken(delta), Value::exact(0.5));
+    if a.x <= delta.x {
+        let scaled = m.mul(&half, &a);
+        return m.mul(&scaled, &a);
+    }
+    let half_delta = m.mul(&half, &delta);
+    if m.either() {
+        let beyond = m.sub(&a, &half_delta);
+        return m.mul(&delta, &beyond);
+    }
+    let (square, beyond) = (m.mul(&half_delta, &delta), m.sub(&a, &delta));
+    let linear = m.mul(&delta, &beyond);
+    m.add(&square, &linear)
+}
+
+/// ½x²/β for |x| ≤ β, |x| − ½β beyond.
+pub fn smooth_l1(m: &mut Erring, x: &Value, beta: f64) -> Value {
+    let (a, beta, half) = (x.abs(), m.taken(beta), Value::exact(0.5));
+    if a.x <= beta.x {
+        let scaled = m.mul(&half, &a);
+        let square = m.mul(&scaled, &a);
+        return m.div(&square, &beta);
+    }
+    let half_beta = m.mul(&half, &beta);
+    m.sub(&a, &half_beta)
+}
+
+fn is_minus_infinity(x: &Value) -> bool {
+    x.x.is_infinite() && x.x < 0
+}
+
+/// t·(ln t − x), or t·ln t − t·x.
+pub fn kl_div(m: &mut Erring, t: &Value, x: &Value) -> Value {
+    if t.is_exactly(0.0) {
+        return t.clone();
+    }
+    let ln_t = m.ln(t);
+    if m.either() && !is_minus_infinity(x) {
+        let (own, cross) = (m.mul(t, &ln_t), m.mul(t, x));
+        return m.sub(&own, &cross);
+    }
+    let gap = m.sub(&ln_t, x);
+    m.mul(t, &gap)
+}
+
+/// ln t − x + 1.
+pub fn kl_div_slope(m: &mut Erring, t: &Value, x: &Value) -> Value {
+    let ln_t = m.ln(t);
+    if m.either() {
+        let first = m.add(&ln_t, &one());
+        return m.sub(&first, x);
+    }
+    let gap = m.sub(&ln_t, x);
+    m.add(&gap, &one())
+}
+
+/// e^t·(t − x), and with 1 added its derivative e^t·(t − x + 1).
+pub fn kl_div_log(m: &mut Erring, t: &Value, x: &Value, slope: bool) -> Value {
+    if is_minus_infinity(t) {
+        return Value::exact(0.0);
+    }
+    let (e, gap) = (m.exp(t), m.sub(t, x));
+    if !slope {
+        return m.mul(&e, &gap);
+    }
+    if m.either() {
+        let product = m.mul(&e, &gap);
+        return m.add(&product, &e);
+    }
+    let more = m.add(&gap, &one());
+    m.mul(&e, &more)
+}

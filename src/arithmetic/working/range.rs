@@ -13,7 +13,8 @@ use std::rc::Rc;
 
 /// An element, or one behind it, has left the range.
 pub(super) const LEFT: u8 = 1;
-/// Two that have left it on opposite sides meet in a sum, on the way to this element: kernels have NaN there.
+/// Two that have left it on opposite sides meet in a sum, or one meets a 0, on the way to this element: kernels have NaN
+/// there.
 pub(super) const MET: u8 = 2;
 
 /// Of each element of a node what has happened on the way to it; nothing where nothing has.
@@ -32,8 +33,8 @@ pub(super) fn left(
     let mut left = vec![0; value.len()];
     if before.iter().any(|before| before.is_some()) {
         inherit(node, shapes, before, &mut left);
-        meet(node, args, shapes, before, &mut left);
     }
+    meet(model.compute.overflow_threshold(), node, args, shapes, before, &mut left);
     let mut leaving = vec![false; value.len()];
     leave(model, node, args, shapes, value, &mut leaving);
     if let (Op::Mul | Op::Div, Some(products)) = (&node.op, products) {
@@ -92,8 +93,15 @@ fn inherit(node: &Node, shapes: &[&[usize]], before: &[&Left], left: &mut [u8]) 
     }
 }
 
-/// Marks sums in which terms that have left the range on opposite sides meet.
-fn meet(node: &Node, args: &[&[Ball]], shapes: &[&[usize]], before: &[&Left], left: &mut [u8]) {
+/// Marks sums in which terms that have left the range on opposite sides meet, and rows in which one meets a 0.
+fn meet(
+    threshold: f64,
+    node: &Node,
+    args: &[&[Ball]],
+    shapes: &[&[usize]],
+    before: &[&Left],
+    left: &mut [u8],
+) {
     /// On which sides a term has left.
     fn side(before: &Left, i: usize, x: f64) -> u8 {
         let has_left = before.as_ref().is_some_and(|before| before[i] & LEFT != 0);
@@ -112,6 +120,19 @@ fn meet(node: &Node, args: &[&[Ball]], shapes: &[&[usize]], before: &[&Left], le
             let lines =
                 along(shapes[0], *axis, |line| line.fold(0, |all, i| all | side(before[0], i, x[i].m)));
             left.iter_mut().zip(lines).for_each(|(left, sides)| *left |= if sides == both { MET } else { 0 });
+        }
+        Op::SoftCrossEntropy | Op::SoftCrossEntropyGradient => {
+            // An infinite weight times a loss or a probability that is 0, and by the logits Σq times one.
+            let width = shapes[0].last().copied().unwrap_or(1).max(1);
+            let gradient = matches!(node.op, Op::SoftCrossEntropyGradient);
+            let each = if gradient { width } else { 1 };
+            for (n, (row, left)) in args[1].chunks(width).zip(left.chunks_mut(each)).enumerate() {
+                let infinite = (0..row.len()).any(|c| side(before[1], n * width + c, 1.0) != 0);
+                let total: f64 = row.iter().map(|q| q.m.abs()).sum();
+                if infinite || gradient && total >= threshold {
+                    left.iter_mut().for_each(|left| *left |= LEFT | MET);
+                }
+            }
         }
         _ => {}
     }

@@ -34,7 +34,9 @@ const PROBABILITY: &str = "bce";
 const FOCAL: &str = "focal_sigmoid";
 const COSINE: &str = "cosine_embedding";
 const TRIPLET: &str = "triplet_margin";
+const HUBER: &str = "huber";
 const SMOOTH_L1: &str = "smooth_l1";
+const LOG_COSH: &str = "log_cosh";
 const HINGE: &str = "hinge";
 const GAUSSIAN: &str = "gaussian_nll";
 
@@ -174,6 +176,17 @@ pub(super) const TRIGGERS: &[Trigger] = &[
     trigger("RG-03", SMOOTH_L1, Regime::Typical, |s| {
         s.param("beta", 1.0).param("reduction", "none").pair(&[-5.0, 5.0, -0.5], &[0.0; 3])
     }),
+    trigger("RD-07", HUBER, Regime::Typical, |s| s.pair(&[1.0, -2.0, 0.5], &[0.0, 1.0, 3.0]).upstream(2.5)),
+    // The same two mistakes, in the loss that smooth_l1 divides by its threshold.
+    trigger("RG-02", HUBER, Regime::Edge, |s| {
+        s.param("delta", 0.5).param("reduction", "none").pair(&[0.25, 0.5, 0.75, -3.0], &[0.0; 4])
+    }),
+    trigger("RG-03", HUBER, Regime::Typical, |s| {
+        s.param("delta", 1.0).param("reduction", "none").pair(&[-5.0, 5.0, -0.5], &[0.0; 3])
+    }),
+    trigger("RD-07", LOG_COSH, Regime::Typical, |s| {
+        s.pair(&[1.0, -2.0, 0.5], &[0.0, 1.0, 3.0]).upstream(2.5)
+    }),
     trigger("RD-07", HINGE, Regime::Typical, |s| {
         s.floats("score", &[3], &[0.5, -2.0, 3.0]).floats("target", &[3], &[1.0, 1.0, -1.0]).upstream(2.5)
     }),
@@ -188,6 +201,18 @@ pub(super) const TRIGGERS: &[Trigger] = &[
     // 300 terms of 256 are 76800, beyond f16; a bf16 sum sticks at 65536, where its ulp is 512.
     trigger("RD-15", "mse", Regime::Extreme, |s| s.param("reduction", "mean").constant(300, 16.0)),
     trigger("RD-15", "mae", Regime::Extreme, |s| s.param("reduction", "mean").constant(300, 256.0)),
+    trigger("RD-15", LOG_COSH, Regime::Extreme, |s| s.param("reduction", "mean").constant(300, 256.0)),
+    trigger("RD-15", HINGE, Regime::Extreme, |s| {
+        s.param("reduction", "mean").floats("score", &[300], &[-255.0; 300]).floats(
+            "target",
+            &[300],
+            &[1.0; 300],
+        )
+    }),
+    trigger("RD-15", GAUSSIAN, Regime::Extreme, |s| {
+        let s = s.param("reduction", "mean").floats("mean", &[300], &[32.0; 300]);
+        s.floats("target", &[300], &[0.0; 300]).floats("variance", &[300], &[1.0; 300])
+    }),
     trigger("RD-15", "mse", Regime::Long, |s| s.ones()),
     trigger("RD-15", "mae", Regime::Long, |s| s.ones()),
     trigger("BC-02", BCE, Regime::Saturated, |s| {

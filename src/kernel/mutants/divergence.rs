@@ -125,8 +125,8 @@ pub(super) const RD_10: About = About {
         let classes = case.input("target").shape[1];
         let sum_of_row = |(x, t): (&[f32], &[f32])| {
             let terms: Vec<f32> = t.iter().zip(x).map(|(&t, &x)| guarded(t, x)).collect();
-            let tiles = terms.chunks(TILE).map(pairwise_sum);
-            tiles.fold(0.0, |sum, tile| if wrong { tile } else { sum + tile })
+            let tiles: Vec<f32> = terms.chunks(TILE).map(pairwise_sum).collect();
+            if wrong { tiles.last().copied().unwrap_or(0.0) } else { pairwise_sum(&tiles) }
         };
         let rows: Vec<f32> = x.chunks_exact(classes).zip(t.chunks_exact(classes)).map(sum_of_row).collect();
         Ok(answer(case, &reduce(case, &rows, divisor(case))))
