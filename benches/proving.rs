@@ -37,8 +37,11 @@ fn sample(work: &mut dyn FnMut()) -> f64 {
     }
 }
 
+/// Something to be measured, with its name.
+type Work<'a> = (&'a str, Box<dyn FnMut() + 'a>);
+
 /// The medians of several works, a sample of each in turn, so that what slows the machine slows all.
-fn medians(works: &mut [(&str, Box<dyn FnMut() + '_>)]) -> Vec<(String, f64)> {
+fn medians(works: &mut [Work]) -> Vec<(String, f64)> {
     let mut samples = vec![Vec::new(); works.len()];
     for _ in 0..SAMPLES {
         for ((_, work), samples) in works.iter_mut().zip(&mut samples) {
@@ -55,7 +58,7 @@ fn medians(works: &mut [(&str, Box<dyn FnMut() + '_>)]) -> Vec<(String, f64)> {
 fn measure(workload: &Workload, figures: &mut Figures) {
     let case: &Case = &workload.case;
     let program = Program::of(case).expect("the loss is known");
-    let mut works: Vec<(&str, Box<dyn FnMut() + '_>)> = vec![
+    let mut works: Vec<Work> = vec![
         ("fast", Box::new(|| drop(black_box(prove_by(black_box(case), Tier::Fast))))),
         (
             "fast, traced before",

@@ -66,7 +66,8 @@ impl Real {
     /// Whether the number may be at least 0.
     pub fn may_be_nonnegative(&self) -> bool {
         // NaN, from infinities, says nothing.
-        !(self.high < 0)
+        let negative = self.high < 0;
+        !negative
     }
 
     /// Whether both may be one number.

@@ -5,8 +5,8 @@
 //! module only as a ball, and a truth only through [`Grid::canonical`](super::grid::Grid::canonical).
 //!
 //! Radii are computed in f64, rounded to nearest, and rounded up by construction: an expression of at most ten roundings of
-//! terms of one sign is at least (1 − u)^10 of its exact value, and [`UP`] = 1 + 16u makes up for that and for its own
-//! rounding, as (1 + 16u)(1 − u)^11 > 1. Where a product may underflow, [`TINY`] is added.
+//! terms of one sign is at least (1 − u)^10 of its exact value, and `UP` = 1 + 16u makes up for that and for its own
+//! rounding, as (1 + 16u)(1 − u)^11 > 1. Where a product may underflow, `TINY` is added.
 
 use crate::arithmetic::ball::Side;
 
@@ -253,7 +253,7 @@ impl Ball {
     /// a · b.
     ///
     /// |a'b' − p| ≤ |ab − p| + |a|s + |b|r + rs, where |ab − p| ≤ u|p|, or known exactly. From [`SAFE`] on the slack of
-    /// [`UP`], 2^−49·u|p|, is above what three products lose that underflow.
+    /// `UP`, 2^−49·u|p|, is above what three products lose that underflow.
     #[inline(always)]
     pub(crate) fn mul(self, other: Ball) -> Ball {
         let (a, b) = (self, other);
@@ -268,7 +268,7 @@ impl Ball {
     /// a · b, with an exact product where there is one.
     ///
     /// |a'b' − p| ≤ |e| + |a|s + |b|r + rs with ab = p + e exactly. Below [`SAFE`], where e is not exact, |ab − p| ≤
-    /// max(u|p|, 2^−1075) < [`TINY`].
+    /// max(u|p|, 2^−1075) < `TINY`.
     fn mul_exactly(self, other: Ball) -> Ball {
         let (a, b) = (self, other);
         let (p, e) = two_product(a.mid, b.mid);
@@ -354,7 +354,7 @@ impl Divisor {
         Divisor { ball, reciprocal: if plain { UP / least } else { f64::NAN } }
     }
 
-    /// a / b, as [`Ball::div`], with |a/b − q| ≤ u|q| in place of the remainder. For |q| ≥ 2^−800 the slack of [`UP`] in
+    /// a / b, as [`Ball::div`], with |a/b − q| ≤ u|q| in place of the remainder. For |q| ≥ 2^−800 the slack of `UP` in
     /// u|q|, 2^−902, is above what the products lose that underflow, 2^−1075·2^101.
     #[inline(always)]
     pub fn divide(self, a: Ball) -> Ball {
