@@ -47,7 +47,8 @@ target/venv/golden:
 	target/venv/bin/pip install --quiet --disable-pip-version-check numpy ml_dtypes pytest jsonschema
 	touch $@
 
-# The golden files that tests look at: the committed ones, or, where there are none, some that are written for the tests.
+# The golden files that tests look at: the committed ones, or, where there are none, those of two losses, written for
+# the tests.
 GOLDEN := $(if $(wildcard golden/MANIFEST.json),golden,target/golden)
 
 # Writes the committed set of golden files anew.
@@ -55,7 +56,7 @@ golden: setup
 	cargo run --release --quiet -- golden generate golden
 
 target/golden/MANIFEST.json: | setup
-	cargo run --release --quiet -- golden generate target/golden
+	cargo run --release --quiet -- golden generate target/golden --loss mse,bce_with_logits
 
 # Schema, hashes, and a replay of all files against our own kernels.
 golden-quick: setup $(GOLDEN)/MANIFEST.json
