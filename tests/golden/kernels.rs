@@ -4,9 +4,8 @@ use super::set;
 use lossproof::check::{Options, Silent};
 use lossproof::format::Format;
 use lossproof::golden::{self, Read, restricted};
-use lossproof::judge::{Fault, Level, Machine, Trivial, judge};
+use lossproof::judge::{Level, Machine, Trivial, judge};
 use lossproof::kernel::{Kernel, KernelError, Support, builtin, mutants};
-use lossproof::loss::ParamValue;
 use lossproof::report::Report;
 use lossproof::subject::InProcess;
 use lossproof::{case::Case, case::Tensors, oracle};
@@ -124,53 +123,6 @@ fn a_wrong_kernel_fails_with_its_smallest_test() {
     let failure = &report.failures[0];
     assert!(failure.what.starts_with("wrong_sign"), "{}", failure.what);
     assert!(failure.smallest.request.is_some());
-}
-
-/// The first loss of the set under another convention, which it does not declare: that of a flag `follows_<param>=<value>`.
-struct Follows {
-    loss: String,
-    param: String,
-    value: ParamValue,
-}
-
-impl Kernel for Follows {
-    fn run(&self, case: &Case) -> Result<Tensors, KernelError> {
-        let mut other = case.clone();
-        other.params.set(&self.param, self.value.clone());
-        builtin()[0].run(&other)
-    }
-
-    fn supports(&self) -> Vec<Support> {
-        let mut support = Support { formats: vec![Format::F32], ..Support::everything(&self.loss) };
-        let default = lossproof::loss::find(&self.loss).unwrap().spec().param(&self.param).unwrap();
-        support.params.set(&self.param, default.default_value());
-        vec![support]
-    }
-}
-
-#[test]
-fn a_convention_that_is_not_declared_is_told_from_an_error() {
-    let mut told = 0;
-    for read in FILES.iter().filter(|read| read.file.format == Format::F32) {
-        for flag in read.file.notes.keys().filter_map(|flag| flag.strip_prefix("follows_")) {
-            let (param, value) = flag.split_once('=').unwrap();
-            let number = value.parse().map(ParamValue::Number);
-            let value = number.unwrap_or_else(|_| ParamValue::Text(value.to_owned()));
-            let default = lossproof::loss::find(&read.file.loss).unwrap().spec().param(param).unwrap();
-            if default.default_value() == value {
-                // The kernel would follow the default where another choice is declared.
-                continue;
-            }
-            let kernel = Follows { loss: read.file.loss.clone(), param: param.to_owned(), value };
-            // A choice that matters only together with another one is not reached from the default.
-            let Some(report) = check(&kernel).filter(|report| !report.holds()) else { continue };
-            let convention =
-                report.cells.iter().any(|cell| cell.faults.contains_key(&Fault::OtherConvention));
-            assert!(convention, "{} {flag}\n{report}", read.path);
-            told += 1;
-        }
-    }
-    assert!(told > 0);
 }
 
 /// A kernel whose machine is not the one of the budgets.
