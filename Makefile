@@ -4,6 +4,10 @@
 .PHONY: check test setup setup-python format lint docs unit python readme soundness bench confirm check-optax check-candle check-torch
 .PHONY: golden golden-quick golden-verify golden-full golden-bench without-c kernel-crate
 
+# The golden files that tests look at: the committed ones, or, where there are none, those of two losses, written for
+# the tests.
+GOLDEN := $(if $(wildcard golden/MANIFEST.json),golden,target/golden)
+
 # Grades the built-in kernels: the main job, on ourselves.
 check: setup
 	cargo run --release --quiet -- check
@@ -46,10 +50,6 @@ target/venv/golden:
 	python3 -m venv target/venv
 	target/venv/bin/pip install --quiet --disable-pip-version-check numpy ml_dtypes pytest jsonschema
 	touch $@
-
-# The golden files that tests look at: the committed ones, or, where there are none, those of two losses, written for
-# the tests.
-GOLDEN := $(if $(wildcard golden/MANIFEST.json),golden,target/golden)
 
 # Writes the committed set of golden files anew.
 golden: setup
