@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 /// What a witness may use of this crate: cases and what they are made of.
-const ALLOWED: [&str; 4] = ["case", "format", "tensor", "loss"];
+const ALLOWED: [&str; 5] = ["case", "format", "tensor", "loss", "witness"];
 /// Of `loss`, what describes a case; not the definitions.
 const ALLOWED_OF_LOSS: [&str; 4] = ["Params", "ParamValue", "Null", "LOSSES"];
 /// Words that stand for the first derivation and its libraries, or for floats' own functions.
