@@ -1,5 +1,6 @@
 //! The promise: a kernel that rounds every operation of a case's graph at random within what the machine model lets that
-//! operation lose, or as badly as it lets, stays within the budget; in every regime and format, for every machine.
+//! operation lose, or as badly as it lets, stays within the budget; in every regime but `overflowing`, in every format, for every machine. Not shown yet for
+//! cosine_embedding, cross_entropy_soft, gaussian_nll, huber, log_cosh and smooth_l1.
 
 mod interpreter;
 mod machine;
