@@ -155,9 +155,14 @@ def output(case, name, values, demanded, truth=None, exempt=True):
         count = max(len(truth.values), 1)
         verdict.levels["broken"] = verdict.faults["shape_mismatch"] = count
         return verdict
+    demand = demanded or "broken"
+    # Long outputs repeat a few elements: those of a run are one object.
+    known = {}
     for at, x in enumerate(got):
-        demand = demanded or "broken"
-        judged = _element(case, name, truth, at, x, demand)
+        key = (id(truth.canonical[at]), truth.kinds[at], truth.values[at], truth.budget[at], truth.backward[at], x)
+        if key not in known:
+            known[key] = _element(case, name, truth, at, x, demand)
+        judged = known[key]
         # Nothing is demanded of what comes of an overflow on the way: no finite number, or a gradient's quotient by
         # infinity. Any other answer that misses the demand did not come of it.
         if exempt and truth.overflows_on_the_way[at]:
