@@ -4,6 +4,7 @@
 use super::{Evaluation, row_element};
 use crate::arithmetic::ball::{Ball, Place, Side};
 use crate::arithmetic::binary;
+use crate::arithmetic::focal::focal_parts;
 use crate::arithmetic::huber::huber;
 use crate::arithmetic::monomial::{Parts, RowParts};
 use crate::arithmetic::radius::Radius;
@@ -16,6 +17,9 @@ use std::cmp::Ordering;
 
 /// Beyond so many terms a sum's exact parts are not looked for.
 const MOST_TERMS: usize = 4096;
+
+/// A precision that holds products of a few f64 exactly.
+const EXACT: u32 = 512;
 
 /// How the choices at kinks are made: what a corner of a set is.
 type Choices<'c> = &'c [(Kink, bool)];
@@ -193,6 +197,10 @@ impl Evaluation<'_> {
             Op::BceGradient(clamp) if !is_set(0) && !is_set(1) => {
                 let (p, y) = (self.ball(id, 0, element), self.ball(id, 1, element));
                 binary::bce_gradient_parts(&p, &y, *clamp, self.effort.prec)
+            }
+            Op::Focal(form) if !is_set(0) && !is_set(1) => {
+                let (z, y) = (self.ball(id, 0, element), self.ball(id, 1, element));
+                focal_parts(&z, &y, *form, self.effort.prec.max(EXACT))
             }
             Op::Softplus if !is_set(0) => Parts::softplus(&self.ball(id, 0, element)),
             Op::LogSigmoid if !is_set(0) => Some(Parts::softplus(&self.ball(id, 0, element).neg())?.neg()),
