@@ -1,6 +1,9 @@
 //! The check against the oracle: cases are made as the regimes say, and proved on the spot.
 
-use super::{CheckError, NoTruth, Options, Progress, Silent, Source, Truths, run_with};
+use super::{
+    CheckError, DEFAULT_LONG, DEFAULT_LONGEST, LONGEST, NoTruth, Options, Progress, Silent, Source, Truths,
+    run_with,
+};
 use crate::case::Case;
 use crate::case::regime::{Regime, Taken, generate};
 use crate::format::Format;
@@ -53,7 +56,14 @@ impl Source for Live<'_> {
     fn cases(&self, support: &Support, format: Format, regime: Regime) -> Vec<Case> {
         let Some(entry) = loss::find(&support.loss) else { return Vec::new() };
         let Options { seed, cases, long, .. } = *self.options;
-        generate(entry, format, regime, &Taken::of(support), seed, cases, long)
+        let taken = Taken::of(support);
+        let made = |count, long| generate(entry, format, regime, &taken, seed, count, long);
+        let mut made_short = made(cases, long.unwrap_or(DEFAULT_LONG));
+        if regime == Regime::Long && long.is_none() && format == Format::F32 {
+            made_short
+                .splice(..DEFAULT_LONGEST.min(made_short.len()), made(DEFAULT_LONGEST.min(cases), LONGEST));
+        }
+        made_short
     }
 
     fn truths(&self, _support: &Support, _format: Format) -> Box<dyn Truths + '_> {

@@ -33,12 +33,16 @@ use std::time::Instant;
 /// minute on two cores.
 pub const DEFAULT_CASES: usize = 12;
 
-/// The number of classes or elements in the regime `long` where nothing else is said: two tiles of 1024, as kernels have
-/// them, so that one of them can be masked as a whole. 128 Ki ([`LONGEST`]) shows every danger, and takes its time.
-pub const DEFAULT_LONG: usize = 2 << 10;
-
-/// The number of classes of the largest vocabularies.
+/// The number of classes of the largest vocabularies: in the regime `long` that of a loss's first [`DEFAULT_LONGEST`] cases
+/// in f32, or, where the regime is asked for by name, of all.
 pub const LONGEST: usize = 128 << 10;
+
+/// How many cases of a loss have [`LONGEST`] where nothing else is said: one each of the two masks that the regime begins with.
+pub const DEFAULT_LONGEST: usize = 2;
+
+/// The number of classes or elements in the other cases of `long`: two tiles of 1024, as kernels have them, so that one of
+/// them can be masked as a whole.
+pub const DEFAULT_LONG: usize = 2 << 10;
 
 /// One of the parts into which a run is split.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -66,8 +70,9 @@ pub struct Options {
     pub shard: Option<Shard>,
     /// The level that is demanded.
     pub require: Level,
-    /// The number of classes or elements in the regime `long`.
-    pub long: usize,
+    /// The number of classes or elements in the regime `long`; `None` for [`LONGEST`] in a few cases and [`DEFAULT_LONG`] in
+    /// the others.
+    pub long: Option<usize>,
     /// Which arithmetic proves.
     pub tier: Tier,
 }
@@ -82,7 +87,7 @@ impl Default for Options {
             seed: 0,
             shard: None,
             require: Level::Stable,
-            long: DEFAULT_LONG,
+            long: None,
             tier: Tier::default(),
         }
     }
