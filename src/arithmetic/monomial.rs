@@ -162,10 +162,14 @@ impl Parts {
             return None;
         }
         for term in other.terms {
-            let known = self.terms.iter().enumerate().find_map(|(at, own)| {
-                let ratio = term.clone().div(own.clone())?.to_rational()?;
-                Some((at, ratio + 1u32))
-            });
+            let mut known = None;
+            for (at, own) in self.terms.iter().enumerate() {
+                // A ratio that is too large to write may be rational: then nothing is known.
+                if let Some(ratio) = term.clone().div(own.clone())?.to_rational() {
+                    known = Some((at, ratio + 1u32));
+                    break;
+                }
+            }
             match known {
                 None => self.terms.push(term),
                 Some((at, factor)) => {
@@ -303,7 +307,7 @@ impl Parts {
 
     /// The number itself, or one that it is strictly beside, where that is a dyadic rational: all of its digits.
     pub fn to_exact(&self) -> Option<(Float, Side)> {
-        let rational = self.terms.iter().find_map(Monomial::to_rational).unwrap_or_default();
+        let rational: Rational = self.terms.iter().filter_map(Monomial::to_rational).sum();
         let side = self.beside(self.terms.iter().filter(|term| term.to_rational().is_none()))?;
         if !rational.denom().is_power_of_two() {
             return None;

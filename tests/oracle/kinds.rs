@@ -3,6 +3,7 @@
 use crate::helpers::{Draft, answer, prove};
 use lossproof::case::Case;
 use lossproof::format::{Canonical, Format};
+use lossproof::loss::ParamValue;
 use lossproof::truth::Truth;
 
 const LOSS: usize = 0;
@@ -266,4 +267,23 @@ fn saturated_focal_terms_of_both_kinds_are_proved() {
     assert_eq!(sum(2.0, &[-1e300, -9e299], &[1.0, 0.0]), (0.25e300, -1.0));
     // Without a focal weight both are above.
     assert_eq!(sum(0.0, &[-1e300, -9e299], &[1.0, 0.0]), (0.25e300, 1.0));
+}
+
+/// A sum of two numbers so far apart that their quotient is not written out: 50000 − c·e^−50000 + 2^−65481·5000.1, which is above
+/// 50000 though the longest tail is below.
+#[test]
+fn a_focal_term_below_all_precisions_is_not_lost() {
+    let case = Draft::new(Format::F64)
+        .floats("logits", &[2], &[-50_000.0, -5000.1])
+        .floats("target", &[2], &[1.0, 0.5])
+        .param("alpha", ParamValue::Null)
+        .param("gamma", 65_480.0)
+        .param("soft_target", "log_weight")
+        .param("reduction", "sum")
+        .case("focal_sigmoid");
+    match prove(&case)[LOSS].elements[0] {
+        Truth::Proved(y) => assert!(y.error_of(50_000.0) < 0.0, "{y:?}"),
+        Truth::Undecided { .. } => {}
+        ref other => panic!("{other:?}"),
+    }
 }

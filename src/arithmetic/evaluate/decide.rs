@@ -72,13 +72,16 @@ impl Evaluation<'_> {
             let (exact, side) = self.parts(id, element, choices)?.to_exact()?;
             // The number is in the ball and on that side: no farther away than the ball's own end.
             let (low, high) = ball.ends(self.effort.prec)?;
+            // Beside a number outside of its ball says nothing more.
+            if !(low <= exact && exact <= high) {
+                return None;
+            }
             let far = match side {
                 Side::Any => return Some(Ball::exact(exact)),
                 Side::Above => Float::with_val_round(32, &high - &exact, Round::Up).0,
                 Side::Below => Float::with_val_round(32, &exact - &low, Round::Up).0,
             };
-            // Beside a number outside of its ball says nothing more.
-            (low <= exact && exact <= high && far > 0).then(|| Ball::sided(exact, Radius::above(&far), side))
+            (far > 0).then(|| Ball::sided(exact, Radius::above(&far), side))
         };
         match self.get(id, element) {
             Point(ball) => exact(ball, &[]).map(Point),
