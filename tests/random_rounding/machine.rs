@@ -230,6 +230,16 @@ impl Erring {
         self.ulps(quotient, DIVIDE)
     }
 
+    /// ½·a: a shift, which rounds only below the normal numbers.
+    pub fn halved(&mut self, a: &Value) -> Value {
+        let half = Float::with_val(BITS, &a.x / 2u32);
+        if a.exact && self.holds(&half) {
+            return Value { x: half, exact: true };
+        }
+        let small = self.is_small(&half);
+        Value::off(if small { self.nudged(half) } else { half })
+    }
+
     pub fn max(&self, a: &Value, b: &Value) -> Value {
         if a.x >= b.x || a.x.is_nan() { a.clone() } else { b.clone() }
     }
