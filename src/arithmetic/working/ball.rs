@@ -188,6 +188,13 @@ impl Model {
         }
     }
 
+    /// a · b of the graph: what a flushed 0 makes unbounded may be infinite or NaN, and 0 times that is no 0.
+    pub fn product(&self, a: Ball, b: Ball) -> Ball {
+        let y = self.mul(a, b);
+        let open = self.flushes() && (a.r.is_infinite() || b.r.is_infinite());
+        if open { Ball::new(y.m, f64::INFINITY) } else { y }
+    }
+
     /// x/2 or ½·x: a shift, which rounds only below the normal numbers.
     pub fn halved(&self, x: Ball) -> Ball {
         let half = Ball::new(0.5 * x.m, 0.5 * x.r);

@@ -79,6 +79,11 @@ impl Model {
         self.rounds
     }
 
+    /// Whether subnormal numbers may be taken for 0.
+    pub fn flushes(&self) -> bool {
+        self.flushes
+    }
+
     /// Whether a finite number is one of the machine's: held by the compute format, and not flushed.
     pub fn holds(&self, x: f64) -> bool {
         let held = match self.compute {
