@@ -31,6 +31,11 @@ pub trait Number:
     fn sqrt(&self) -> Self;
     fn pow(&self, p: &Self) -> Self;
 
+    /// x·2^e, by a shift.
+    fn shifted(&self, e: i32) -> Self;
+    /// The exponent of its leading bit, of a number that is not 0.
+    fn exponent(&self) -> i32;
+
     /// ln 2.
     fn ln_2() -> Self;
     /// ln 2π.
@@ -194,6 +199,14 @@ impl<A: Arithmetic> Neg for In<A> {
 }
 
 impl<A: Arithmetic> Number for In<A> {
+    fn shifted(&self, e: i32) -> In<A> {
+        In::rounded(libm::scalbn(self.0, e))
+    }
+
+    fn exponent(&self) -> i32 {
+        libm::ilogb(self.0)
+    }
+
     fn ln_2() -> In<A> {
         In::rounded(std::f64::consts::LN_2)
     }
@@ -327,6 +340,14 @@ impl<const BITS: u32> Neg for Wide<BITS> {
 }
 
 impl<const BITS: u32> Number for Wide<BITS> {
+    fn shifted(&self, e: i32) -> Wide<BITS> {
+        Wide(self.0.clone() << e)
+    }
+
+    fn exponent(&self) -> i32 {
+        self.0.get_exp().map_or(0, |e| e - 1)
+    }
+
     fn ln_2() -> Wide<BITS> {
         Wide(Float::with_val(BITS, Constant::Log2))
     }

@@ -119,6 +119,14 @@ impl Neg for Tailed {
 }
 
 impl Number for Tailed {
+    fn shifted(&self, e: i32) -> Tailed {
+        Tailed { head: self.head.clone() << e, tail: self.tail.clone() << e }
+    }
+
+    fn exponent(&self) -> i32 {
+        self.head.get_exp().map_or(0, |e| e - 1)
+    }
+
     fn of(x: f64) -> Tailed {
         Tailed { head: Float::with_val(BITS, x), tail: Float::new(BITS) }
     }

@@ -230,6 +230,18 @@ impl Erring {
         self.ulps(quotient, DIVIDE)
     }
 
+    /// a·2^e into numbers whose range does not matter.
+    pub fn into_unit(&self, a: &Value, e: i32) -> Value {
+        Value { x: a.x.clone() << e, exact: a.exact }
+    }
+
+    /// a·2^e at last, where it may underflow.
+    pub fn out_of_unit(&mut self, a: &Value, e: i32) -> Value {
+        let shifted = a.x.clone() << e;
+        let x = if self.is_small(&shifted) && !a.is_exactly(0.0) { self.nudged(shifted) } else { shifted };
+        Value { x, exact: a.exact }
+    }
+
     /// ½·a: a shift, which rounds only below the normal numbers.
     pub fn halved(&mut self, a: &Value) -> Value {
         let half = Float::with_val(BITS, &a.x / 2u32);
