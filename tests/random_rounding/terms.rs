@@ -48,7 +48,7 @@ pub fn bce_gradient(m: &mut Erring, p: &Value, y: &Value, clamp: LogClamp) -> Va
         return fused(m, Some(PYTORCH_FLOOR));
     }
     let cut = logs(m, p).map(|log| log.x < clamp.cut());
-    let inside = p.x > 0 && p.x < 1;
+    let inside = p.x >= 2.0 * m.compute().min_normal() && p.x < 1;
     if cut == [false; 2] && inside && m.either() {
         return fused(m, None);
     }

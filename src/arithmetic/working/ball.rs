@@ -48,9 +48,10 @@ impl Ball {
         self.m == 0.0 && self.r == 0.0
     }
 
-    /// |m| + r.
+    /// |m| + r; f64's largest number for what is beyond it by no more than a radius.
     pub fn magnitude(self) -> f64 {
-        self.m.abs() + self.r
+        let sum = self.m.abs() + self.r;
+        if self.m.is_finite() && self.r.is_finite() { sum.min(f64::MAX) } else { sum }
     }
 
     /// The midpoint, for a rule that moves the result by the radius itself. Inexact where the ball is: a kernel has another

@@ -109,7 +109,7 @@ impl Row {
         }
         let m = row[self.at].m + self.ln_s;
         let r = self.r_in() + self.epsilon + self.of_logarithm(model);
-        Ball::new(m, r + model.u * (m.abs() + r))
+        Ball::new(m, r + (model.u * m.abs() + model.u * r))
     }
 
     /// exp(dᵢ)/s or exp(dᵢ − ln s); −∞ makes an exact 0; undefined where all terms are −∞.
@@ -196,7 +196,7 @@ impl Row {
         let delta = if i == self.at { 0.0 } else { self.difference(model, row[i], row[self.at], d) };
         let m = self.ln_s - d;
         let r = r_in + self.epsilon + self.of_logarithm(model) + delta;
-        Ball::new(m, r + model.u * (m + r))
+        Ball::new(m, r + (model.u * m + model.u * r))
     }
 
     /// softmax(x)ᵢ − onehot(t)ᵢ.
