@@ -136,6 +136,13 @@ impl Erring {
         x * factor
     }
 
+    /// x·(1 + γ)^part: what h roundings of one sign may do, since (1 − u)^h is at least 1 − hu = 1/(1 + γ).
+    pub fn grown(&mut self, x: Float, gamma: f64) -> Float {
+        let part = self.part();
+        let factor = Float::with_val(BITS, gamma * part.abs()) + 1u32;
+        if part < 0.0 { x / factor } else { x * factor }
+    }
+
     fn nudged(&mut self, x: Float) -> Float {
         let by = self.theta * self.part();
         x + by

@@ -33,7 +33,7 @@ fn look(m: &mut Erring, row: &[Value]) -> Row {
     let total = Float::with_val(BITS, Float::sum(exps.iter().map(|e| &e.x)));
     let (s, ln_s) = if live > 1 {
         let gamma = m.gamma(row.len().max(2));
-        let s = Value { x: m.relatively(total, gamma), exact: false };
+        let s = Value { x: m.grown(total, gamma), exact: false };
         let ln_s = m.ulps(Float::with_val(BITS, s.x.ln_ref()), LN);
         (s, ln_s)
     } else {
