@@ -84,6 +84,18 @@ impl Judge {
         longest_sum: usize,
     ) -> Outcome {
         let bounds = Bounds { budget, backward, longest_sum };
+        let outcome = self.against(truth, got, bounds);
+        // A subnormal that may be flushed to 0 has no reciprocal and no logarithm: NaN and infinity are not wrong there,
+        // and not right either.
+        let is_number = !matches!(truth, Truth::Undefined | Truth::Infinite { .. });
+        let open = self.flushes && budget.is_infinite() && is_number;
+        match outcome {
+            Outcome::Judged { level: Level::Broken, .. } if open => Outcome::Unbounded,
+            _ => outcome,
+        }
+    }
+
+    fn against(&self, truth: &Truth, got: f64, bounds: Bounds) -> Outcome {
         match truth {
             Truth::Undecided { .. } => Outcome::Undecided,
             Truth::Undefined if got.is_nan() => CORRECT,

@@ -1,6 +1,6 @@
 //! The focal loss under the machine model: the weight in log space or as a power, whichever may lose more.
 
-use super::ball::Ball;
+use super::ball::{Ball, growth, times};
 use super::model::Model;
 use crate::graph::{Focal, SoftTarget};
 
@@ -40,9 +40,10 @@ impl Model {
         }
     }
 
-    /// The weight W of a soft target, and d with W′ = W·d.
+    /// The weight W of a soft target, and d·L with W′ = W·d and the cross-entropy L.
     fn focal_weight(&self, z: Ball, y: Ball, entropy: Ball, focal: Focal) -> (Ball, Ball) {
         let (gamma, no) = (self.constant(focal.gamma()), self.sub(Ball::ONE, y));
+        let moves = |slope: Ball| self.mul(self.mul(gamma, slope), entropy);
         let (on, off) = (self.sigmoid(z), self.sigmoid(z.neg()));
         let power = |x: Ball| self.focal_power(x, self.ln(x), focal.gamma());
         match focal.soft {
@@ -51,23 +52,34 @@ impl Model {
                 let moved = self.mul(self.sub(no, y), self.mul(on, off));
                 // The logarithm of a mean of σ(z) and σ(−z) has a slope of [−1, 1].
                 let slope = if q.m == 0.0 { Ball::new(0.0, 1.0) } else { self.div(moved, q) };
-                (power(q), self.mul(gamma, slope))
+                (power(q), moves(slope))
             }
             SoftTarget::ExpBce => {
                 let slope = self.sub(on, y);
-                let ratio = match entropy.m == 0.0 {
-                    true => Ball::new(0.0, 1.0),
-                    false => self.div(slope, self.expm1(entropy)),
-                };
-                (power(self.expm1(entropy.neg()).neg()), self.mul(gamma, ratio))
+                let rest = power(self.expm1(entropy.neg()).neg());
+                let steps = moves(self.div(slope, self.expm1(entropy)));
+                if steps.m.is_finite() && steps.r.is_finite() {
+                    return (rest, steps);
+                }
+                // The slope is divided by what may be 0 here, and multiplied by the same again.
+                (rest, self.mul(self.mul(gamma, slope), self.over_expm1(entropy)))
             }
             SoftTarget::Linear | SoftTarget::LogWeight => {
                 let gap = self.sub(no, y);
                 let t = self.mul(gap, z);
                 let slope = self.mul(gap, self.sigmoid(t.neg()));
-                (self.sigmoid_power(t, focal.gamma()), self.mul(gamma, slope))
+                (self.sigmoid_power(t, focal.gamma()), moves(slope))
             }
         }
+    }
+
+    /// h(x) = x/(e^x − 1) of x ≥ 0, which falls from 1 to 0: −1 < h′/h ≤ −½, so it moves by the factor e^r at most, and never
+    /// beyond its range; and the roundings of expm1 and of the quotient.
+    fn over_expm1(&self, x: Ball) -> Ball {
+        let m = if x.m > 0.0 { x.m / core_math::expm1(x.m) } else { 1.0 };
+        let moved = times(m, growth(x.r)).min(m.max(1.0 - m));
+        let at = if x.m > 0.0 { x.midpoint() } else { Ball::ONE };
+        Ball::new(m, moved + self.div(at, self.expm1(at)).r)
     }
 
     /// The focal loss of (z, y).
@@ -98,7 +110,7 @@ impl Model {
         }
         let entropy = self.bce_with_logits(z, y);
         let (weight, moved) = self.focal_weight(z, y, entropy, focal);
-        let slope = self.add(self.sigmoid_minus(z, y), self.mul(moved, entropy));
+        let slope = self.add(self.sigmoid_minus(z, y), moved);
         self.mul(self.alpha_t(y, focal), self.mul(weight, slope))
     }
 }
