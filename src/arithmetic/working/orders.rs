@@ -148,6 +148,17 @@ pub(super) fn products(
             });
             Some(factors.collect())
         }
+        // σ(x)·Σq − q: with the upstream first, a weight times the upstream comes before they cancel.
+        Op::SoftCrossEntropyGradient => {
+            let width = shapes[0].last().copied().unwrap_or(1).max(1);
+            let rows = args[1].chunks(width).zip(value.chunks(width));
+            let product = |total: f64, y: Ball| Product { above: total.max(1.0), ..Product::leaf(y) };
+            let products = rows.flat_map(|(q, y)| {
+                let total = q.iter().map(|q| q.m.abs()).sum();
+                y.iter().map(move |&y| product(total, y))
+            });
+            Some(products.collect())
+        }
         Op::Neg | Op::Reshape | Op::StopGradient => before[0].clone(),
         Op::Broadcast => {
             let before = before[0].as_ref()?;
