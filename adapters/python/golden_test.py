@@ -127,6 +127,8 @@ def test_another_convention_is_told_from_an_error():
                     with pytest.raises(AssertionError, match="other_convention: it follows another known choice"):
                         case.check(answer["loss"], gradients)
                 # Wrong under every choice stays an error.
+                if not np.isfinite(answer["loss"]).all():
+                    continue
                 wrong = case.judge(answer["loss"] + 1 + np.abs(answer["loss"]), gradients)["loss"]
                 assert "other_convention" not in wrong.faults
     assert told
