@@ -121,7 +121,9 @@ def test_another_convention_is_told_from_an_error():
                 verdicts = case.judge(answer["loss"], gradients)
                 failing = [verdict for verdict in verdicts.values() if not verdict.holds]
                 assert all(verdict.faults.keys() == {"other_convention"} for verdict in failing), failing
-                assert all(verdict.convention == params for verdict in failing)
+                # Where two choices differ by less than is allowed, the first that fits is named.
+                known = [other for other, _ in case.conventions]
+                assert all(verdict.convention in known[:known.index(params) + 1] for verdict in failing)
                 told += bool(failing)
                 if failing:
                     with pytest.raises(AssertionError, match="other_convention: it follows another known choice"):
