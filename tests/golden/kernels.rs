@@ -17,11 +17,14 @@ use std::sync::LazyLock;
 /// Larger tests are held against the oracle with the built-in kernel alone: they take as long as all others.
 const LARGE: usize = 8192;
 
+static WHOLE: LazyLock<Vec<Read>> =
+    LazyLock::new(|| golden::read_set(&set::any(), &|_| true).expect("the set can be read"));
+
 static FILES: LazyLock<Vec<Read>> = LazyLock::new(|| files(&|elements| elements <= LARGE));
 
 /// Every file of the set, with the tests of the wanted sizes.
 fn files(wanted: &dyn Fn(usize) -> bool) -> Vec<Read> {
-    let mut files = golden::read_set(&set::any(), &|_| true).expect("the set can be read");
+    let mut files = WHOLE.clone();
     files.iter_mut().for_each(|read| read.tests.retain(|test| wanted(test.case.elements())));
     files
 }
@@ -34,18 +37,19 @@ fn losses() -> BTreeSet<String> {
 }
 
 fn check(kernel: &dyn Kernel) -> Option<Report> {
-    golden::run_files(&mut InProcess::new(kernel), files_of(kernel), &Options::default(), &Silent).ok()
+    let files = files_of(kernel, &WHOLE);
+    golden::run_files(&mut InProcess::new(kernel), files, &Options::default(), &Silent).ok()
 }
 
 /// The files of what a kernel takes.
-fn files_of(kernel: &dyn Kernel) -> Vec<Read> {
+fn files_of(kernel: &dyn Kernel, files: &[Read]) -> Vec<Read> {
     let supports = kernel.supports();
     let wanted = |read: &&Read| {
         let takes =
             |support: &Support| support.loss == read.file.loss && support.formats.contains(&read.file.format);
         supports.iter().any(takes)
     };
-    FILES.iter().filter(wanted).cloned().collect()
+    files.iter().filter(wanted).cloned().collect()
 }
 
 fn has(loss: &str) -> bool {
@@ -112,7 +116,7 @@ fn said(report: Result<Report, golden::GoldenCheckError>) -> String {
 
 /// Holds the report from files against the oracle's; whether it fails, and whether it tells of another convention.
 fn same(kernel: &dyn Kernel, require: Level) -> (bool, bool) {
-    same_in(kernel, files_of(kernel), &LIVE, require)
+    same_in(kernel, files_of(kernel, &FILES), &LIVE, require)
 }
 
 fn same_in(kernel: &dyn Kernel, files: Vec<Read>, live: &Live, require: Level) -> (bool, bool) {
