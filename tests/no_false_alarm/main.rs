@@ -24,11 +24,11 @@ use lossproof::judge::{Level, Machine, OutputVerdict, Summation, judge};
 use lossproof::oracle;
 use lossproof::truth::Verified;
 use number::{Brain, Double, Flushing, Half, In, Number, Single, Wide};
-use promise::{Findings, Plan, clips_nothing};
+use promise::{Findings, Plan, loses_its_guard};
 use tailed::Tailed;
 
 /// `long` is more than one block of a blocked sum.
-const PLAN: Plan = Plan { seeds: &[1, 2], cases: 6, long: 1200 };
+const PLAN: Plan = Plan { seeds: &[103, 104], cases: 6, long: 1200 };
 
 type Run = fn(&Case, Form) -> Tensors;
 
@@ -136,12 +136,6 @@ fn honest(loss: &str, format: Format) -> Vec<Honest> {
     kernels
 }
 
-/// Whether a machine takes what is added to a squared norm for 0: such a kernel divides 0 by 0, which is a known bug too.
-fn floors_nothing(case: &Case, machine: &Machine) -> bool {
-    let floor = case.params.number("epsilon").filter(|&epsilon| epsilon > 0.0);
-    floor.is_some_and(|floor| floor < machine.compute.min_normal())
-}
-
 fn check(_: usize, case: &Case, regime: Regime, found: &mut Findings) {
     let program = Program::of(case).expect("a case of the catalogue");
     let outputs = oracle::prove(case).expect("a case of the catalogue");
@@ -154,7 +148,7 @@ fn check(_: usize, case: &Case, regime: Regime, found: &mut Findings) {
             machines.push((kernel.machine, verified));
             machines.len() - 1
         });
-        if clips_nothing(case, &kernel.machine) || floors_nothing(case, &kernel.machine) {
+        if loses_its_guard(case, &kernel.machine) {
             continue;
         }
         let answer = (kernel.run)(case, kernel.form);

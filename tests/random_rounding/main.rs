@@ -20,11 +20,11 @@ use lossproof::judge::{Machine, Summation};
 use lossproof::oracle;
 use lossproof::truth::{OutputTruth, Tolerance, Truth};
 use machine::{BITS, Erring, Manner, Value};
-use promise::{Findings, Plan, clips_nothing};
+use promise::{Findings, Plan, loses_its_guard};
 use rug::Float;
 
 /// Of each machine and manner one kernel. `long` is small, since every operation is MPFR's.
-const PLAN: Plan = Plan { seeds: &[7], cases: 4, long: 48 };
+const PLAN: Plan = Plan { seeds: &[101, 102, 103], cases: 4, long: 48 };
 /// Larger cases are left out.
 const MOST_ELEMENTS: usize = 512;
 
@@ -109,7 +109,7 @@ fn check(at: usize, case: &Case, regime: Regime, found: &mut Findings) {
     let program = Program::of(case).expect("a case of the catalogue");
     let truths = oracle::prove(case).expect("a case of the catalogue");
     for machine in machines(case.format) {
-        if clips_nothing(case, &machine) {
+        if loses_its_guard(case, &machine) {
             continue;
         }
         let tolerances = tolerances(&program, case, &machine, &truths);

@@ -53,11 +53,19 @@ pub fn hold(loss: &str, plan: &Plan, check: impl Fn(usize, &Case, Regime, &mut F
     assert!(found.is_empty(), "{} kinds, among them\n{}", found.len(), lines.join("\n"));
 }
 
-/// Whether a machine does not tell the clip of a probability from 0 or 1: a kernel of it has the logarithm of 0, which is
-/// a known bug (BC-22) and nothing that the model bounds.
-pub fn clips_nothing(case: &Case, machine: &Machine) -> bool {
-    let clip = case.params.number("probability_clip").filter(|&clip| clip > 0.0);
-    clip.is_some_and(|clip| machine.compute.round(1.0 - clip) == 1.0)
+/// PyTorch's least p(1 − p).
+const PYTORCH_FLOOR: f64 = 1e-12;
+
+/// Whether a machine loses what guards a case: it does not tell the clip of a probability from 0 or 1, or takes what is added
+/// to a squared norm, or the floor of a divisor, for 0. Its kernel has the logarithm of 0, or 0/0, which are known bugs
+/// (BC-22, DS-14) and nothing that the model bounds.
+pub fn loses_its_guard(case: &Case, machine: &Machine) -> bool {
+    let given = |name: &str| case.params.number(name).filter(|&x| x != 0.0);
+    let is_nothing = |x: f64| x < machine.compute.min_normal();
+    let pytorch = given("log_clamp").is_some() && case.params.text("log_clamp_gradient") == "pytorch";
+    given("probability_clip").is_some_and(|clip| machine.compute.round(1.0 - clip) == 1.0)
+        || given("epsilon").is_some_and(is_nothing)
+        || pytorch && is_nothing(PYTORCH_FLOOR)
 }
 
 /// One test for each loss, which is all of the catalogue.

@@ -231,7 +231,7 @@ fn leave(
                 *left |= y.m.is_finite() && beyond(y.m);
             }
             if model.compute == Format::F64 {
-                unbounded_rows(args, value, left);
+                unbounded_classes(node, args, value, left);
             }
             if node.op == Op::SoftCrossEntropyGradient {
                 // Σq before softmax takes its part.
@@ -249,9 +249,10 @@ fn leave(
             for ((left, (x, q)), y) in left.iter_mut().zip(rows).zip(value) {
                 // ln Σ exp is the largest logit, as far as the range goes.
                 let largest = x.iter().map(|x| x.m).fold(f64::NEG_INFINITY, f64::max);
-                let live = x.iter().zip(q).filter(|(x, q)| finite(x) && !q.is_zero());
-                *left |= live.into_iter().any(|(x, _)| largest.is_finite() && beyond(largest - x.m))
-                    || y.m.is_finite() && beyond(y.m);
+                let mut live = x.iter().zip(q).filter(|(_, q)| !q.is_zero());
+                // An excluded class that weighs something makes it infinite, and nothing leaves.
+                let known = largest.is_finite() && live.clone().all(|(x, q)| finite(x) && finite(q));
+                *left |= known && (beyond(y.m) || live.any(|(x, _)| beyond(largest - x.m)));
             }
         }
         Op::SmoothL1(beta) => {
@@ -333,15 +334,15 @@ fn power_sums(
     }
 }
 
-/// Marks infinite values whose arguments are finite, where the midpoints have no more range than the machine.
-fn unbounded_rows(args: &[&[Ball]], value: &[Ball], left: &mut [bool]) {
+/// Marks infinite values of classes whose logits are finite, where the midpoints have no more range than the machine.
+fn unbounded_classes(node: &Node, args: &[&[Ball]], value: &[Ball], left: &mut [bool]) {
     let width = (args[0].len() / left.len().max(1)).max(1);
-    let all_finite = |row: usize| {
-        let row = row * width..(row + 1) * width;
-        args.iter().all(|arg| arg[row.clone()].iter().all(|x| x.m.is_finite()))
-    };
     for (i, (left, y)) in left.iter_mut().zip(value).enumerate() {
-        *left |= y.m.is_infinite() && all_finite(i);
+        let own = match &node.op {
+            Op::CrossEntropy(classes) => i * width + classes[i],
+            _ => i,
+        };
+        *left |= y.m.is_infinite() && args[0][own].m.is_finite();
     }
 }
 
