@@ -75,7 +75,12 @@ fn norm(m: &mut Erring, row: &[Value], power: Power, epsilon: f64) -> Value {
     let scales = p > 1.0 && epsilon == 0.0 && m.either() && !largest.x.is_zero();
     let mut terms = Vec::new();
     for x in row {
-        let x = if scales { m.div(&x.abs(), &largest) } else { x.abs() };
+        // The largest coordinate divided by itself is 1.
+        let x = match x.abs() {
+            x if !scales => x,
+            x if x.x == largest.x => Value::exact(1.0),
+            x => m.div(&x, &largest),
+        };
         terms.push(m.pow(&x, p));
     }
     if epsilon > 0.0 {

@@ -168,7 +168,7 @@ impl Evaluation<'_> {
                 }
             }
             Op::Norm { p, epsilon } | Op::NormGradient { p, epsilon } => {
-                let key = (node.args[0], self.row_number(id, element));
+                let key = (node.args[0], self.row_number(id, element), *p, *epsilon);
                 let mut known = self.norm_parts.borrow_mut();
                 let parts = known.entry(key).or_insert_with(|| {
                     let mut hulls = Vec::new();
@@ -182,8 +182,8 @@ impl Evaluation<'_> {
             Op::Softmax | Op::CrossEntropyGradient(_) | Op::SoftCrossEntropyGradient => {
                 self.tied_softmax(id, element)
             }
-            Op::Cosine { .. } | Op::CosineGradient { .. } => {
-                let key = ([node.args[0], node.args[1]], self.row_number(id, element));
+            Op::Cosine { epsilon } | Op::CosineGradient { epsilon } => {
+                let key = ([node.args[0], node.args[1]], self.row_number(id, element), *epsilon);
                 let cosine = self.cosines.get(&key)?;
                 match node.op {
                     Op::Cosine { .. } => cosine.value_parts(),

@@ -231,7 +231,7 @@ fn leave(
                 *left |= y.m.is_finite() && beyond(y.m);
             }
             if model.compute == Format::F64 {
-                unbounded_rows(args, value, left);
+                unbounded_classes(node, args, value, left);
             }
             if node.op == Op::SoftCrossEntropyGradient {
                 // Σq before softmax takes its part.
@@ -245,12 +245,16 @@ fn leave(
         }
         Op::SoftCrossEntropy => {
             let width = shapes[0].last().copied().unwrap_or(1).max(1);
-            for ((left, x), y) in left.iter_mut().zip(args[0].chunks(width)).zip(value) {
-                // ln Σ exp is the largest logit, as far as the range goes. A class of weight 0 counts too: 0·∞.
+            let rows = args[0].chunks(width).zip(args[1].chunks(width));
+            for ((left, (x, q)), y) in left.iter_mut().zip(rows).zip(value) {
+                // ln Σ exp is the largest logit, as far as the range goes.
                 let largest = x.iter().map(|x| x.m).fold(f64::NEG_INFINITY, f64::max);
-                let mut live = x.iter().filter(|x| finite(x));
-                *left |= live.any(|x| largest.is_finite() && beyond(largest - x.m))
-                    || y.m.is_finite() && beyond(y.m);
+                // An excluded class that weighs something makes it infinite, and nothing leaves.
+                let mut weighing = x.iter().zip(q).filter(|(_, q)| !q.is_zero());
+                let known = largest.is_finite() && weighing.all(|(x, q)| finite(x) && finite(q));
+                // A class of weight 0 leaves the range like any other: 0·∞.
+                let mut classes = x.iter().filter(|x| finite(x));
+                *left |= known && (beyond(y.m) || classes.any(|x| beyond(largest - x.m)));
             }
         }
         Op::SmoothL1(beta) => {
@@ -339,15 +343,15 @@ fn power_sums(
     }
 }
 
-/// Marks infinite values whose arguments are finite, where the midpoints have no more range than the machine.
-fn unbounded_rows(args: &[&[Ball]], value: &[Ball], left: &mut [bool]) {
+/// Marks infinite values of classes whose logits are finite, where the midpoints have no more range than the machine.
+fn unbounded_classes(node: &Node, args: &[&[Ball]], value: &[Ball], left: &mut [bool]) {
     let width = (args[0].len() / left.len().max(1)).max(1);
-    let all_finite = |row: usize| {
-        let row = row * width..(row + 1) * width;
-        args.iter().all(|arg| arg[row.clone()].iter().all(|x| x.m.is_finite()))
-    };
     for (i, (left, y)) in left.iter_mut().zip(value).enumerate() {
-        *left |= y.m.is_infinite() && all_finite(i);
+        let own = match &node.op {
+            Op::CrossEntropy(classes) => i * width + classes[i],
+            _ => i,
+        };
+        *left |= y.m.is_infinite() && args[0][own].m.is_finite();
     }
 }
 
