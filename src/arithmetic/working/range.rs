@@ -6,6 +6,7 @@ use super::eval::along;
 use super::model::Model;
 use super::norm::power_sum;
 use super::orders::Products;
+use super::sum::Sides;
 use super::views::{around, broadcast, concatenate, slice};
 use crate::format::Format;
 use crate::graph::{Node, Op, Power};
@@ -188,26 +189,26 @@ fn leave(
         Op::Sum { axis } => {
             let lines = along(shapes[0], *axis, |line| {
                 let known = line.clone().all(|i| finite(&args[0][i]));
-                known && beyond(largest_partial_sum(line.map(|i| args[0][i].m)))
+                known && beyond(Sides::of(line.map(|i| args[0][i].m)).largest())
             });
             left.iter_mut().zip(lines).for_each(|(left, beyond)| *left |= beyond);
         }
         Op::Dot { axis } => {
             let lines = along(shapes[0], *axis, |line| {
                 let known = line.clone().all(|i| finite(&args[0][i]) && finite(&args[1][i]));
-                known && beyond(largest_partial_sum(line.map(|i| args[0][i].m * args[1][i].m)))
+                known && beyond(Sides::of(line.map(|i| args[0][i].m * args[1][i].m)).largest())
             });
             left.iter_mut().zip(lines).for_each(|(left, beyond)| *left |= beyond);
         }
         Op::ScatterAdd(indices) => {
-            let mut totals = vec![[0.0; 2]; value.len()];
+            let mut totals = vec![Sides::default(); value.len()];
             let mut known = vec![true; value.len()];
             for (&i, x) in indices.iter().zip(args[0]) {
-                totals[i][usize::from(x.m < 0.0)] += x.m.abs();
+                totals[i].push(x.m);
                 known[i] &= finite(x);
             }
             for (i, left) in left.iter_mut().enumerate() {
-                *left |= known[i] && totals[i].into_iter().any(beyond);
+                *left |= known[i] && beyond(totals[i].largest());
             }
         }
         Op::Norm { p, .. } | Op::NormGradient { p, .. } => power_sums(args, shapes, p.power(), beyond, left),
@@ -319,13 +320,6 @@ fn leave(
     }
 }
 
-/// The largest size of a partial sum of any order: of the positive terms, or of the negative ones.
-fn largest_partial_sum(terms: impl Iterator<Item = f64>) -> f64 {
-    let mut totals = [0.0; 2];
-    terms.for_each(|x| totals[usize::from(x < 0.0)] += x.abs());
-    totals[0].max(totals[1])
-}
-
 /// Marks rows whose power sum is beyond the range.
 fn power_sums(
     args: &[&[Ball]],
@@ -407,8 +401,8 @@ mod tests {
 
     #[test]
     fn a_sum_overflows_where_the_terms_of_one_sign_do() {
-        let large = super::largest_partial_sum([3.0, -4.0, 2.5, -1.0].into_iter());
-        assert_eq!(large, 5.5);
+        let sides = super::Sides::of([3.0, -4.0, 2.5, -1.0].into_iter());
+        assert_eq!((sides.largest(), sides.times(2.0)), (5.5, 21.0));
     }
 
     #[test]
