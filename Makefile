@@ -2,7 +2,7 @@
 # needs (make, m4) where it is missing.
 
 .PHONY: check test setup setup-python format lint docs unit python readme soundness bench confirm check-optax check-candle check-torch
-.PHONY: golden golden-quick golden-verify golden-full golden-bench without-c kernel-crate
+.PHONY: golden golden-drift golden-quick golden-verify golden-full golden-bench without-c kernel-crate
 
 # The golden files that tests look at: the committed ones, or, where there are none, those of two losses, written for
 # the tests.
@@ -54,6 +54,13 @@ target/venv/golden:
 # Writes the committed set of golden files anew.
 golden: setup
 	cargo run --release --quiet -- golden generate golden
+	rm -f golden/none-yet.txt
+
+# Whether the committed set is what `make golden` writes; the tests look at a few of its files.
+golden-drift: setup
+	rm -rf target/golden-again
+	cargo run --release --quiet -- golden generate target/golden-again
+	diff -rq golden target/golden-again
 
 target/golden/MANIFEST.json: | setup
 	cargo run --release --quiet -- golden generate target/golden --loss mse,bce_with_logits

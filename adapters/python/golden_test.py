@@ -111,6 +111,31 @@ def test_a_newer_file_is_refused(tmp_path):
         lossproof.load("no_such_loss", "f32", folder=tmp_path)
 
 
+def test_another_convention_is_told_from_an_error():
+    told = 0
+    for format in ("f64", "f32", "f16", "bf16"):
+        for case in lossproof.load("mse", format):
+            for params, outputs in case.conventions:
+                answer = {name: np.array(output.values).reshape(output.shape) for name, output in outputs.items()}
+                gradients = {name.removeprefix("grad."): array for name, array in answer.items() if name != "loss"}
+                verdicts = case.judge(answer["loss"], gradients)
+                failing = [verdict for verdict in verdicts.values() if not verdict.holds]
+                assert all(verdict.faults.keys() == {"other_convention"} for verdict in failing), failing
+                # Where two choices differ by less than is allowed, the first that fits is named.
+                known = [other for other, _ in case.conventions]
+                assert all(verdict.convention in known[:known.index(params) + 1] for verdict in failing)
+                told += bool(failing)
+                if failing:
+                    with pytest.raises(AssertionError, match="other_convention: it follows another known choice"):
+                        case.check(answer["loss"], gradients)
+                # Wrong under every choice stays an error.
+                if not np.isfinite(answer["loss"]).all():
+                    continue
+                wrong = case.judge(answer["loss"] + 1 + np.abs(answer["loss"]), gradients)["loss"]
+                assert "other_convention" not in wrong.faults
+    assert told
+
+
 def test_a_choice_that_leaves_nothing_is_an_error():
     with pytest.raises(lossproof.GoldenError):
         lossproof.cases("bce_with_logits", "f32", where=lambda case: False)

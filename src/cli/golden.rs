@@ -49,6 +49,11 @@ enum Command {
     },
 }
 
+/// So many of them, in words.
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 pub(super) fn run(args: Args) -> Result<u8, Stop> {
     match args.command {
         Command::Generate { dir, loss, full, seed, jobs } => {
@@ -79,7 +84,9 @@ pub(super) fn run(args: Args) -> Result<u8, Stop> {
                 text.push_str(&format!("and {} differences more\n", differences.len() - MOST_SHOWN));
             }
             let looked = if quick { "schema and hashes of" } else { "proved again:" };
-            text.push_str(&format!("{looked} {files} files, {tests} tests, {elements} elements; "));
+            let [files, tests, elements] = [(files, "file"), (tests, "test"), (elements, "element")]
+                .map(|(count, noun)| counted(count, noun));
+            text.push_str(&format!("{looked} {files}, {tests}, {elements}; "));
             let skipped: Vec<String> =
                 without_witness.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
             if !skipped.is_empty() {
@@ -87,7 +94,7 @@ pub(super) fn run(args: Args) -> Result<u8, Stop> {
             }
             text.push_str(&match differences.len() {
                 0 => "no difference\n".to_owned(),
-                count => format!("{count} differences\n"),
+                count => format!("{}\n", counted(count, "difference")),
             });
             print(&text)?;
             Ok(if differences.is_empty() { HOLDS } else { FAILS })

@@ -1,7 +1,7 @@
 //! A subject judged from golden files alone: the same judge and the same report as against the oracle, which is not needed.
 
 use super::read::{GoldenError, Read, read_set};
-use super::restrict::{budgets_hold, restricted};
+use super::restrict::{budgets_hold, restricted, with_gradients};
 use super::{Answered, folder, relative_path};
 use crate::case::Case;
 use crate::case::regime::Regime;
@@ -85,19 +85,29 @@ pub fn run_files(
     options: &Options,
     progress: &dyn Progress,
 ) -> Result<Report, GoldenCheckError> {
-    let seed = files.first().map_or(options.seed, |read| read.file.source.seed);
-    let options = Options { seed, ..options.clone() };
-    let files = files.into_iter().map(|read| ((read.file.loss.clone(), read.file.format), read));
-    let golden = Golden { files: files.collect() };
-    Ok(run_with(subject, &options, progress, &golden)?)
+    let golden = Golden::new(files);
+    Ok(run_with(subject, &options_of(&golden, options), progress, &golden)?)
+}
+
+/// The options with the seed that the files' cases were drawn with.
+pub(super) fn options_of(golden: &Golden, options: &Options) -> Options {
+    Options { seed: golden.seed.unwrap_or(options.seed), ..options.clone() }
 }
 
 /// Files as a source of cases and truth.
-struct Golden {
+pub(super) struct Golden {
     files: HashMap<(String, Format), Read>,
+    /// Of the cases; none without a file.
+    seed: Option<u64>,
 }
 
 impl Golden {
+    pub(super) fn new(files: Vec<Read>) -> Golden {
+        let seed = files.first().map(|read| read.file.source.seed);
+        let files = files.into_iter().map(|read| ((read.file.loss.clone(), read.file.format), read));
+        Golden { files: files.collect(), seed }
+    }
+
     fn tests(&self, loss: &str, format: Format) -> &[Answered] {
         self.files.get(&(loss.to_owned(), format)).map_or(&[], |read| &read.tests)
     }
@@ -113,7 +123,7 @@ impl Golden {
         let tests = self.tests(&support.loss, format).iter();
         tests.filter(move |test| regime.is_none_or(|regime| regime == test.regime)).filter_map(move |test| {
             let (case, verified) = restricted(&test.case, &test.verified, support)?;
-            budgets_hold(&machine, &case, longest_sum(&verified)).ok()?;
+            budgets_hold(&machine, &case, longest_sum(test)).ok()?;
             Some(Asked { test, case, verified })
         })
     }
@@ -126,8 +136,11 @@ struct Asked<'a> {
     verified: Verified,
 }
 
-fn longest_sum(verified: &Verified) -> usize {
-    verified.tolerances.iter().map(|tolerance| tolerance.longest_sum).max().unwrap_or(0)
+/// The longest sum behind any output, under any convention.
+fn longest_sum(test: &Answered) -> usize {
+    let others = test.conventions.iter().map(|other| &other.verified);
+    let tolerances = others.chain([&test.verified]).flat_map(|verified| &verified.tolerances);
+    tolerances.map(|tolerance| tolerance.longest_sum).max().unwrap_or(0)
 }
 
 impl Source for Golden {
@@ -136,23 +149,31 @@ impl Source for Golden {
     }
 
     fn truths(&self, support: &Support, format: Format) -> Box<dyn Truths + '_> {
-        let stored = self.asked(support, format, None).map(|Asked { test, case, verified }| {
+        let mut stored = HashMap::new();
+        let mut conventions = HashMap::new();
+        for Asked { test, case, verified } in self.asked(support, format, None) {
             // The facts of the outputs that are asked for, in their order.
             let fares = verified.outputs.iter().map(|truth| {
                 let place = test.verified.outputs.iter().position(|other| other.name == truth.name)?;
                 test.ignoring.get(place).copied().flatten().map(Fares::from)
             });
             let fares = fares.collect();
-            (request(&case), (verified, fares))
-        });
-        Box::new(Stored(stored.collect()))
+            // What the subject pins does not matter here: it is asked what it takes, and may answer otherwise.
+            for other in &test.conventions {
+                let gradients = case.gradients.clone();
+                let verified = with_gradients(&other.verified, &gradients);
+                conventions.insert(request(&Case { gradients, ..other.case.clone() }), verified);
+            }
+            stored.insert(request(&case), (verified, fares));
+        }
+        Box::new(Stored { asked: stored, conventions })
     }
 
     fn left_out(&self, support: &Support, format: Format) -> Option<(usize, String)> {
         let machine = machine(support, format);
         let taken = self.tests(&support.loss, format).iter().filter_map(|test| {
-            let (case, verified) = restricted(&test.case, &test.verified, support)?;
-            budgets_hold(&machine, &case, longest_sum(&verified)).err()
+            let (case, _) = restricted(&test.case, &test.verified, support)?;
+            budgets_hold(&machine, &case, longest_sum(test)).err()
         });
         let reasons: Vec<String> = taken.collect();
         let first = reasons.first().cloned()?;
@@ -164,16 +185,21 @@ impl Source for Golden {
     }
 }
 
-/// Stored truths by the case's text.
-struct Stored(HashMap<String, (Verified, Vec<Option<Fares>>)>);
+/// Stored truths by the case's text: of what is asked, and of the same under other conventions.
+struct Stored {
+    asked: HashMap<String, (Verified, Vec<Option<Fares>>)>,
+    conventions: HashMap<String, Verified>,
+}
 
 impl Truths for Stored {
     fn verify(&self, case: &Case, _machine: &Machine) -> Result<Verified, NoTruth> {
-        self.0.get(&request(case)).map(|(verified, _)| verified.clone()).ok_or(NoTruth::Unknown)
+        let request = request(case);
+        let asked = self.asked.get(&request).map(|(verified, _)| verified);
+        asked.or_else(|| self.conventions.get(&request)).cloned().ok_or(NoTruth::Unknown)
     }
 
     fn ignoring_upstream(&self, case: &Case, _verified: &Verified, _machine: &Machine) -> Vec<Option<Fares>> {
-        self.0.get(&request(case)).map(|(_, fares)| fares.clone()).unwrap_or_default()
+        self.asked.get(&request(case)).map(|(_, fares)| fares.clone()).unwrap_or_default()
     }
 
     fn knows_any_case(&self) -> bool {

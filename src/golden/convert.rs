@@ -2,9 +2,10 @@
 
 use super::list::List;
 use super::number::{Float, is_flipped, number_of, truth_of};
-use super::{File, Group, Ignoring, Kind, Output, StoredTensor, Test};
+use super::{Convention, File, Group, Ignoring, Kind, Output, StoredTensor, Test};
 use crate::case::regime::Regime;
 use crate::case::{Case, gradient_name};
+use crate::judge::{Declaration, alternatives};
 use crate::loss::Params;
 use crate::tensor::{element_count, unravel};
 use crate::truth::{OutputTruth, Tolerance, Truth, Verified};
@@ -24,6 +25,19 @@ pub struct Answered {
     pub verified: Verified,
     /// How a kernel that ignores the upstream would fare, for each output.
     pub ignoring: Vec<Option<Ignoring>>,
+    /// The case under other known choices, where they make a difference, in the order in which they explain a failure.
+    pub conventions: Vec<Alternative>,
+}
+
+/// A case under another convention, with its proved answer.
+#[derive(Clone, Debug)]
+pub struct Alternative {
+    /// The parameters that are chosen otherwise.
+    pub params: Params,
+    /// The case with them.
+    pub case: Case,
+    /// What is right then.
+    pub verified: Verified,
 }
 
 impl Answered {
@@ -34,6 +48,22 @@ impl Answered {
             let ignoring = self.ignoring.get(place).copied().flatten();
             Some((truth.name.clone(), output(&self.case, truth, tolerance, ignoring)?))
         });
+        let conventions = self.conventions.iter().map(|other| {
+            let of = |verified: &Verified, place: usize| {
+                (verified.outputs.get(place).cloned(), verified.tolerances.get(place).cloned())
+            };
+            let differing = other
+                .verified
+                .outputs
+                .iter()
+                .enumerate()
+                .filter(|&(place, _)| of(&other.verified, place) != of(&self.verified, place));
+            let outputs = differing.map(|(place, truth)| {
+                let tolerance = other.verified.tolerances.get(place)?;
+                Some((truth.name.clone(), output(&other.case, truth, tolerance, None)?))
+            });
+            Some(Convention { params: other.params.clone(), outputs: outputs.collect::<Option<_>>()? })
+        });
         let inputs = self.case.inputs.iter();
         Some(Test {
             id: self.id,
@@ -42,6 +72,7 @@ impl Answered {
             inputs: inputs.map(|(name, tensor)| (name.clone(), StoredTensor(tensor.clone()))).collect(),
             upstream: StoredTensor(self.case.upstream.clone()),
             outputs: outputs.collect::<Option<_>>()?,
+            conventions: conventions.collect::<Option<_>>()?,
         })
     }
 }
@@ -98,6 +129,9 @@ pub enum TestError {
     /// An element that contradicts itself.
     #[error("{output} at {index:?}: {problem}")]
     Element { output: String, index: Vec<usize>, problem: String },
+    /// Another convention that is none, or one of whose outputs is wrong.
+    #[error("convention {params}: {problem}")]
+    Convention { params: String, problem: String },
 }
 
 /// A test of a file, read and held against itself: names, shapes, kinds, values against canonical numbers.
@@ -119,8 +153,53 @@ pub fn answered(file: &File, group: &Group, test: &Test) -> Result<Answered, Tes
         return Err(TestError::Outputs(format!("the case has no output `{name}`")));
     }
     let verified = Verified { outputs, tolerances };
+    let conventions = conventions(&case, &verified, &test.conventions)?;
     let (id, regime, flags) = (test.id, test.regime, test.flags.clone());
-    Ok(Answered { id, regime, flags, case, verified, ignoring })
+    Ok(Answered { id, regime, flags, case, verified, ignoring, conventions })
+}
+
+/// The other conventions of a test: each one of the case's alternatives, in their order, each with another truth.
+fn conventions(
+    case: &Case,
+    verified: &Verified,
+    stored: &[Convention],
+) -> Result<Vec<Alternative>, TestError> {
+    if stored.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut known = alternatives(case).into_iter();
+    let convention = |convention: &Convention| {
+        let wrong = |problem: String| {
+            let params = serde_json::to_string(&convention.params).unwrap_or_default();
+            TestError::Convention { params, problem }
+        };
+        let found = known.find(|(declaration, _)| params_of(declaration) == convention.params);
+        let (_, case) =
+            found.ok_or_else(|| wrong("the case has no such choice, or not in this place".to_owned()))?;
+        let mut other = verified.clone();
+        for (name, output) in &convention.outputs {
+            let place = verified.outputs.iter().position(|truth| truth.name == *name);
+            let place = place.ok_or_else(|| wrong(format!("the case has no output `{name}`")))?;
+            if output.shape != verified.outputs[place].shape || output.ignoring_upstream.is_some() {
+                return Err(wrong(format!("{name} has another shape, or `ignoring_upstream`")));
+            }
+            other.outputs[place] = truth(&case, name, output).map_err(|error| wrong(error.to_string()))?;
+            other.tolerances[place] = tolerance(name, output).map_err(|error| wrong(error.to_string()))?;
+        }
+        match convention.outputs.is_empty() {
+            true => Err(wrong("it changes nothing".to_owned())),
+            false => Ok(Alternative { params: convention.params.clone(), case, verified: other }),
+        }
+    };
+    stored.iter().map(convention).collect()
+}
+
+/// The parameters of a declaration.
+pub(super) fn params_of(declaration: &Declaration) -> Params {
+    declaration
+        .params
+        .iter()
+        .fold(Params::default(), |params, (name, value)| params.with(name, value.clone()))
 }
 
 fn case(file: &File, params: &Params, test: &Test) -> Result<Case, TestError> {

@@ -171,7 +171,7 @@ fn notes(groups: &[Group]) -> BTreeMap<String, Note> {
 /// Every trigger, and the first cases of every regime.
 fn everything(entry: &dyn LossEntry, format: Format, seed: u64) -> Vec<Chosen> {
     let taken = Taken::all(entry);
-    let mut cases: Vec<(Vec<String>, Regime, crate::case::Case)> = select::triggers(entry, format, LONGEST);
+    let mut cases: Vec<select::Trigger> = select::triggers(entry, format, LONGEST);
     let known = trigger_cases(entry, format, &taken, LONGEST);
     for regime in Regime::ALL {
         let triggers = known.iter().filter(|(_, of, _)| *of == regime).count();

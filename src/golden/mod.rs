@@ -6,16 +6,20 @@
 //! names one.
 //!
 //! - `types`, `list`, `number`: what files hold; `write`, `read`: their text; `convert`: what the judge takes
-//! - `check`: a subject judged from files alone, without the feature `oracle`
-//! - `select`, `rivals`, `generate`: which tests, and why; `verify`: every stored digit proved again
+//! - `check`: a subject judged from files alone, without the feature `oracle`; `live`: the same tests judged by the oracle
+//! - `select`, `rivals`, `conventions`, `generate`: which tests, and why; `verify`: every stored digit proved again
 
 #[cfg(feature = "oracle")]
 mod bugs;
 mod check;
+#[cfg(feature = "oracle")]
+mod conventions;
 mod convert;
 #[cfg(feature = "oracle")]
 mod generate;
 mod list;
+#[cfg(feature = "oracle")]
+mod live;
 mod number;
 mod read;
 mod restrict;
@@ -33,18 +37,20 @@ mod verify;
 mod write;
 
 pub use check::{GoldenCheckError, check, run, run_files};
-pub use convert::{Answered, TestError, answered};
+pub use convert::{Alternative, Answered, TestError, answered};
 #[cfg(feature = "oracle")]
 pub use generate::{SEED, Wanted, Written, file, generate_into};
 pub use list::List;
+#[cfg(feature = "oracle")]
+pub use live::Live;
 pub use number::{Float, Number};
 pub use read::{GoldenError, Read, read_file, read_manifest, read_set};
 pub use restrict::restricted;
 #[cfg(feature = "oracle")]
 pub use select::FILE_BUDGET;
 pub use types::{
-    File, Group, Ignoring, Kind, Listed, MachineModel, Manifest, Note, Output, SCHEMA, Source, StoredTensor,
-    Test,
+    Convention, File, Group, Ignoring, Kind, Listed, MachineModel, Manifest, Note, Output, SCHEMA, Source,
+    StoredTensor, Test,
 };
 #[cfg(feature = "oracle")]
 pub use verify::{Difference, Verification, verify};

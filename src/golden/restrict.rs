@@ -19,20 +19,16 @@ pub fn restricted(case: &Case, verified: &Verified, support: &Support) -> Option
     if !taken.takes(&case) {
         return None;
     }
-    let wanted: Vec<bool> = verified
-        .outputs
-        .iter()
-        .map(|truth| {
-            truth.name == LOSS || case.gradients.iter().any(|name| gradient_name(name) == truth.name)
-        })
-        .collect();
-    let outputs = verified.outputs.iter().zip(&wanted).filter(|(_, wanted)| **wanted);
-    let tolerances = verified.tolerances.iter().zip(&wanted).filter(|(_, wanted)| **wanted);
-    let verified = Verified {
-        outputs: outputs.map(|(truth, _)| truth.clone()).collect(),
-        tolerances: tolerances.map(|(tolerance, _)| tolerance.clone()).collect(),
-    };
+    let verified = with_gradients(verified, &case.gradients);
     Some((case, verified))
+}
+
+/// The truth of the loss and of these gradients alone.
+pub fn with_gradients(verified: &Verified, gradients: &[String]) -> Verified {
+    let wanted = |name: &str| name == LOSS || gradients.iter().any(|input| gradient_name(input) == name);
+    let both = verified.outputs.iter().zip(&verified.tolerances).filter(|(truth, _)| wanted(&truth.name));
+    let (outputs, tolerances) = both.map(|(truth, tolerance)| (truth.clone(), tolerance.clone())).unzip();
+    Verified { outputs, tolerances }
 }
 
 /// Whether budgets under the default machine model are right for a subject's machine, too, where no sum behind an output is

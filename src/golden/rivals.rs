@@ -135,6 +135,11 @@ pub fn is_everyday(name: &str) -> bool {
 const IGNORES: &str = "ignores_";
 const FOLLOWS: &str = "follows_";
 
+/// Whether a wrong kernel of that name is one that follows another convention.
+pub fn is_convention(name: &str) -> bool {
+    name.starts_with(FOLLOWS)
+}
+
 /// What a wrong kernel of that name does, for the notes of a file.
 pub fn note(name: &str) -> Option<Note> {
     let aim = |aim: String| Some(Note { aim, links: Vec::new() });
@@ -151,7 +156,7 @@ pub fn note(name: &str) -> Option<Note> {
         return aim(format!("a kernel that ignores `{what}`"));
     }
     let (param, value) = name.strip_prefix(FOLLOWS)?.split_once('=')?;
-    aim(format!("a kernel that follows another convention, {param} {value}; both truths are in the file"))
+    aim(format!("a kernel that follows another convention, {param} {value}, without declaring it"))
 }
 
 fn trivial_name(trivial: Trivial) -> &'static str {
@@ -170,8 +175,6 @@ pub struct Convicted {
     pub convictions: BTreeSet<Conviction>,
     /// How a kernel that ignores the upstream fares, for each output.
     pub ignoring: Vec<Option<Fares>>,
-    /// The case under another convention, by the name of the kernel that follows it.
-    pub alternatives: Vec<(String, Case)>,
 }
 
 /// Lets every wrong kernel answer a case, under the default machine and the default demand.
@@ -196,12 +199,9 @@ pub fn convict(case: &Case, verified: &Verified) -> Convicted {
         convicted.other_truth(&name, case, verified, &altered, &machine);
     }
     for (declaration, altered) in alternatives(case) {
-        // Two choices at once are told apart by the tests of each.
+        // Two choices at once are convicted by the tests of each.
         let [(param, value)] = &declaration.params[..] else { continue };
-        let name = format!("{FOLLOWS}{param}={value}");
-        if convicted.other_truth(&name, case, verified, &altered, &machine) {
-            convicted.alternatives.push((name, altered));
-        }
+        convicted.other_truth(&format!("{FOLLOWS}{param}={value}"), case, verified, &altered, &machine);
     }
     for mutant in mutants() {
         convicted.kernel(mutant.about.entry, &mutant.wrong, case, verified, &machine);
@@ -229,7 +229,7 @@ impl Convicted {
         all
     }
 
-    /// A kernel that gives the truth of an altered case; whether it is convicted.
+    /// A kernel that gives the truth of an altered case.
     fn other_truth(
         &mut self,
         name: &str,
@@ -237,15 +237,14 @@ impl Convicted {
         verified: &Verified,
         altered: &Case,
         machine: &Machine,
-    ) -> bool {
-        let Ok(truths) = oracle::prove(altered) else { return false };
+    ) {
+        let Ok(truths) = oracle::prove(altered) else { return };
         let answer = |truth: &OutputTruth| {
             let same = truths.iter().find(|other| other.name == truth.name && other.shape == truth.shape)?;
             Some(same.elements.iter().map(|element| element.value(case.format)).collect())
         };
         let answers: Vec<Option<Vec<f64>>> = verified.outputs.iter().map(answer).collect();
-        let fared = self.answers(name, case, verified, &answers, machine);
-        fared.iter().flatten().any(|fared| fared.level > Some(Level::Stable))
+        self.answers(name, case, verified, &answers, machine);
     }
 
     /// A kernel of the registry.

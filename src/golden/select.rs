@@ -2,34 +2,36 @@
 //!
 //! The rule, for one loss and format:
 //!
-//! 1. Every trigger of a bug that shipped (KNOWN_BUGS.md) for the loss, those of the mutants included.
-//! 2. The regimes take turns. In its turn a regime adds, of its first [`CANDIDATES`] drawn cases, the one that convicts the
+//! 1. Every trigger of a bug that shipped (KNOWN_BUGS.md) for the loss, and a mutant's own where those do not convict it.
+//! 2. For each known choice of a convention that a case can tell from the others, the smallest that does, where anything is
+//!    demanded.
+//! 3. The regimes take turns. In its turn a regime adds, of its first [`CANDIDATES`] drawn cases, the one that convicts the
 //!    most wrong kernels for each byte that it takes, counting only kernels and outputs that no test of the regime convicts
 //!    already; of equal ones the first. The wrong kernels are those of [`super::rivals`]: the trivial ones, distortions of
 //!    the truth, kernels that ignore a parameter or an input or follow another convention, and the mutants.
-//! 3. A test that convicts a kernel which follows another convention brings the same case under that convention along,
-//!    so that a replay can tell a convention from an error. Once for each choice.
-//! 4. A regime is done when nothing that is left convicts anybody new; the file when every regime is done, or when
-//!    the next test would take it over [`FILE_BUDGET`]. Every regime has one test in any case.
+//! 4. A regime is done when nothing that is left convicts anybody new; the file when every regime is done. A test that
+//!    would take the file over [`FILE_BUDGET`] is left out; but a regime that has none yet gets the smallest that convicts
+//!    anybody, or its first where none does.
 //!
 //! Cases with an undecided element are left out: golden files hold proved answers alone.
 
-use super::Test;
 use super::convert::Answered;
 use super::rivals::{self, Conviction};
+use super::{Note, Test, conventions};
 use crate::case::Case;
 use crate::case::regime::{Regime, Taken, generate, trigger_cases};
 use crate::format::Format;
 use crate::judge::Machine;
-use crate::kernel::mutants;
+use crate::kernel::{Mutant, mutants};
 use crate::loss::LossEntry;
 use crate::oracle;
 use crate::tensor::{Tensor, Values};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 
-/// What the tests of one file take at most, in bytes: four formats of 30 KiB are 120 KiB a loss, some of it for header and notes.
-pub const FILE_BUDGET: usize = 24 << 10;
+/// What one file takes at most, in bytes, unless its triggers and a test for each regime take more: four formats are then under
+/// 120 KiB a loss, with some to spare for the few that do.
+pub const FILE_BUDGET: usize = 22 << 10;
 
 /// Drawn cases of a regime among which the tests are chosen.
 const CANDIDATES: usize = 24;
@@ -39,6 +41,11 @@ const LARGEST_TEST: usize = 3 << 10;
 
 /// Input elements from which on a case is no candidate, but in runs.
 const LARGEST_CASE: usize = 80;
+
+/// What a file has besides its tests, groups and notes, and what a group and a note have besides theirs, in bytes.
+const HEADER: usize = 320;
+const GROUP: usize = 27;
+const NOTE: usize = 5;
 
 /// The largest trigger, in bytes: those that do not repeat one value go into the full set alone.
 const LARGEST_TRIGGER: usize = 12 << 10;
@@ -56,7 +63,6 @@ struct Candidate {
     params: crate::loss::Params,
     bytes: usize,
     convictions: BTreeSet<Conviction>,
-    alternatives: Vec<(String, Case)>,
 }
 
 /// A test with the parameters of its group.
@@ -68,91 +74,182 @@ fn candidate(case: Case, regime: Regime, flags: Vec<String>) -> Option<Candidate
     let convicted = rivals::convict(&case, &verified);
     let ignoring = convicted.ignoring.iter().map(|fares| fares.map(super::Ignoring::from)).collect();
     let params = case.params.clone();
-    let test = Answered { id: 0, regime, flags, case, verified, ignoring }.to_test()?;
+    let conventions = conventions::proved(&case, &verified, regime);
+    let test = Answered { id: 0, regime, flags, case, verified, ignoring, conventions }.to_test()?;
     let bytes = serde_json::to_string(&test).unwrap_or_default().len();
-    let (convictions, alternatives) = (convicted.convictions, convicted.alternatives);
-    Some(Candidate { test, params, bytes, convictions, alternatives })
+    Some(Candidate { test, params, bytes, convictions: convicted.convictions })
 }
 
 /// A proved test without asking the wrong kernels, but for the one that ignores the upstream, of which a file tells.
 pub fn proved(case: Case, regime: Regime, flags: Vec<String>) -> Option<Chosen> {
     let verified = oracle::verify(&case, &Machine::of(case.format)).ok()?;
     let ignoring = rivals::ignoring_upstream(&case, &verified);
+    let conventions = conventions::proved(&case, &verified, regime);
     let params = case.params.clone();
-    Some((params, Answered { id: 0, regime, flags, case, verified, ignoring }.to_test()?))
+    Some((params, Answered { id: 0, regime, flags, case, verified, ignoring, conventions }.to_test()?))
 }
 
-/// Every trigger of the loss, each once, with the entries whose trigger it is: those of the regimes, and of the mutants
-/// whose entries have none there.
-pub fn triggers(entry: &dyn LossEntry, format: Format, long: usize) -> Vec<(Vec<String>, Regime, Case)> {
-    let mut triggers: Vec<(Vec<String>, Regime, Case)> = Vec::new();
-    for (id, regime, case) in trigger_cases(entry, format, &Taken::all(entry), long) {
-        match triggers.iter_mut().find(|(_, known, other)| *known == regime && *other == case) {
-            Some((ids, ..)) if ids.iter().any(|known| known == id) => {}
-            Some((ids, ..)) => ids.push(id.to_owned()),
-            None => triggers.push((vec![id.to_owned()], regime, case)),
-        }
-    }
-    for mutant in mutants().iter().filter(|mutant| mutant.formats().contains(&format)) {
-        let (id, case) = (mutant.about.entry, mutant.trigger(format));
-        if case.loss != entry.spec().id
-            || triggers.iter().any(|(ids, ..)| ids.iter().any(|known| known == id))
-        {
-            continue;
-        }
-        // It asks for what the mutant gives; a golden test has every gradient.
-        let Case { upstream, params, inputs, .. } = case;
-        if let Ok(whole) = Case::new(entry.spec().id, format, params, inputs) {
-            triggers.push((vec![id.to_owned()], Regime::Typical, Case { upstream, ..whole }));
-        }
+/// A case that shows a bug which shipped, with the entries whose trigger it is.
+pub type Trigger = (Vec<String>, Regime, Case);
+
+/// Every trigger of the loss, each once: those of the regimes, and those of the mutants.
+pub fn triggers(entry: &dyn LossEntry, format: Format, long: usize) -> Vec<Trigger> {
+    let mut triggers = of_regimes(entry, format, long);
+    for (mutant, trigger) in of_mutants(entry, format) {
+        add(&mut triggers, mutant.about.entry, trigger.1, trigger.2);
     }
     triggers
 }
 
+fn add(triggers: &mut Vec<Trigger>, id: &str, regime: Regime, case: Case) {
+    match triggers.iter_mut().find(|(_, _, other)| *other == case) {
+        Some((ids, ..)) if ids.iter().any(|known| known == id) => {}
+        Some((ids, ..)) => ids.push(id.to_owned()),
+        None => triggers.push((vec![id.to_owned()], regime, case)),
+    }
+}
+
+fn of_regimes(entry: &dyn LossEntry, format: Format, long: usize) -> Vec<Trigger> {
+    let mut triggers = Vec::new();
+    for (id, regime, case) in trigger_cases(entry, format, &Taken::all(entry), long) {
+        add(&mut triggers, id, regime, case);
+    }
+    triggers
+}
+
+/// The mutants' own triggers, which have the parameters that their kernels pin.
+fn of_mutants(entry: &dyn LossEntry, format: Format) -> Vec<(&'static Mutant, Trigger)> {
+    let of_format = mutants().iter().filter(|mutant| mutant.formats().contains(&format));
+    let triggers = of_format.filter_map(|mutant| {
+        // It asks for what the mutant gives; a golden test has every gradient.
+        let Case { loss, upstream, params, inputs, .. } = mutant.trigger(format);
+        let whole =
+            Case::new(&loss, format, params, inputs).ok().filter(|case| case.loss == entry.spec().id)?;
+        let flags = vec![mutant.about.entry.to_owned()];
+        Some((mutant, (flags, Regime::Typical, Case { upstream, ..whole })))
+    });
+    triggers.collect()
+}
+
+/// The triggers that are tests: those of the regimes, and of a mutant that none of its entry's convicts its own.
+fn chosen_triggers(entry: &dyn LossEntry, format: Format) -> Vec<Candidate> {
+    let prove = |triggers: Vec<Trigger>| {
+        let proved =
+            triggers.into_par_iter().filter_map(|(flags, regime, case)| candidate(case, regime, flags));
+        proved.filter(|trigger| trigger.bytes <= LARGEST_TRIGGER).collect::<Vec<Candidate>>()
+    };
+    let mut chosen = prove(of_regimes(entry, format, LONG_TRIGGERS));
+    let of_mutants = of_mutants(entry, format).into_iter().filter(|(mutant, _)| {
+        let id = mutant.about.entry;
+        let shows = |trigger: &Candidate| {
+            trigger.test.flags.iter().any(|flag| flag == id)
+                && trigger.convictions.iter().any(|(name, _)| name == id)
+        };
+        !chosen.iter().any(shows)
+    });
+    let of_mutants = of_mutants.map(|(_, trigger)| trigger).collect();
+    chosen.extend(prove(of_mutants));
+    chosen
+}
+
 /// The tests of a loss and format, in the order in which they are written.
 pub fn select(entry: &dyn LossEntry, format: Format, seed: u64) -> Vec<Chosen> {
-    let triggers = triggers(entry, format, LONG_TRIGGERS).into_par_iter();
-    let triggers = triggers.filter_map(|(flags, regime, case)| candidate(case, regime, flags));
-    let triggers: Vec<Candidate> = triggers.filter(|trigger| trigger.bytes <= LARGEST_TRIGGER).collect();
+    let triggers = chosen_triggers(entry, format);
     let turns = Regime::ALL.into_par_iter().map(|regime| Turn::new(entry, format, regime, seed));
     let mut turns: Vec<Turn> = turns.collect();
-    let mut size = 0;
+    let mut size = Size::of_header();
     for trigger in triggers {
-        size += trigger.bytes;
         if let Some(turn) = turns.iter_mut().find(|turn| turn.regime == trigger.test.regime) {
-            turn.take(trigger, false);
+            size.add(&trigger);
+            turn.take(trigger);
         }
     }
-    let mut conventions = BTreeSet::new();
-    loop {
-        let mut added = false;
-        for turn in &mut turns {
-            let Some(mut best) = turn.best() else { continue };
-            let partners = partners(&mut best, turn.regime, &mut conventions);
-            let bytes = best.bytes + partners.iter().map(|partner| partner.bytes).sum::<usize>();
-            if size + bytes > FILE_BUDGET && !turn.tests.is_empty() {
-                continue;
-            }
-            size += bytes;
-            added = true;
-            turn.take(best, true);
-            partners.into_iter().for_each(|partner| turn.take(partner, false));
+    for name in conventions_told(&turns) {
+        let convicts =
+            |convictions: &BTreeSet<Conviction>| convictions.iter().any(|(known, _)| *known == name);
+        let demanding = |turn: &Turn| turn.regime != Regime::Overflowing;
+        if turns.iter().filter(|turn| demanding(turn)).any(|turn| convicts(&turn.convicted)) {
+            continue;
         }
-        if !added {
+        let all = turns.iter().enumerate().filter(|(_, turn)| demanding(turn)).flat_map(
+            |(turn, Turn { candidates, .. })| {
+                candidates.iter().enumerate().map(move |(at, candidate)| (turn, at, candidate))
+            },
+        );
+        let least = all.filter(|(_, _, candidate)| convicts(&candidate.convictions));
+        let least = least.min_by_key(|(_, _, candidate)| candidate.bytes).map(|(turn, at, _)| (turn, at));
+        if let Some((turn, at)) = least {
+            let candidate = turns[turn].take_out(at);
+            size.add(&candidate);
+            turns[turn].take(candidate);
+        }
+    }
+    loop {
+        let mut done = true;
+        for turn in &mut turns {
+            let Some(mut next) = turn.best() else { continue };
+            done = false;
+            if size.with(&next) > FILE_BUDGET {
+                if !turn.tests.is_empty() {
+                    continue;
+                }
+                next = turn.smaller_than(next);
+            }
+            size.add(&next);
+            turn.take(next);
+        }
+        if done {
             return turns.into_iter().flat_map(|turn| turn.tests).collect();
         }
     }
 }
 
-/// The same case under conventions that nobody has shown yet.
-fn partners(best: &mut Candidate, regime: Regime, conventions: &mut BTreeSet<String>) -> Vec<Candidate> {
-    let mut partners = Vec::new();
-    for (name, case) in std::mem::take(&mut best.alternatives) {
-        if conventions.insert(name.clone()) {
-            partners.extend(candidate(case, regime, vec![name]));
+/// The kernels that follow another convention and are convicted by some candidate. In a regime where nothing is demanded
+/// none of them fails.
+fn conventions_told(turns: &[Turn]) -> BTreeSet<String> {
+    let candidates = turns.iter().flat_map(|turn| &turn.candidates);
+    let names = candidates.flat_map(|candidate| candidate.convictions.iter().map(|(name, _)| name));
+    names.filter(|name| rivals::is_convention(name)).cloned().collect()
+}
+
+/// How large a file gets, but for a few bytes.
+struct Size {
+    bytes: usize,
+    params: Vec<crate::loss::Params>,
+    notes: BTreeSet<String>,
+}
+
+impl Size {
+    /// A file without a test.
+    fn of_header() -> Size {
+        Size { bytes: HEADER, params: Vec::new(), notes: BTreeSet::new() }
+    }
+
+    fn names(candidate: &Candidate) -> impl Iterator<Item = &str> {
+        candidate.test.flags.iter().map(String::as_str).chain([candidate.test.regime.name()])
+    }
+
+    /// With one more test: its text, the group where it is the first with its parameters, notes that are not there yet.
+    fn with(&self, candidate: &Candidate) -> usize {
+        let group = match self.params.contains(&candidate.params) {
+            true => 0,
+            false => serde_json::to_string(&candidate.params).unwrap_or_default().len() + GROUP,
+        };
+        let notes = Size::names(candidate).filter(|name| !self.notes.contains(*name)).map(|name| {
+            let note = rivals::note(name)
+                .unwrap_or_else(|| Note { aim: candidate.test.regime.aim().to_owned(), links: Vec::new() });
+            name.len() + serde_json::to_string(&note).unwrap_or_default().len() + NOTE
+        });
+        self.bytes + candidate.bytes + group + notes.sum::<usize>()
+    }
+
+    fn add(&mut self, candidate: &Candidate) {
+        self.bytes = self.with(candidate);
+        self.notes.extend(Size::names(candidate).map(str::to_owned));
+        if !self.params.contains(&candidate.params) {
+            self.params.push(candidate.params.clone());
         }
     }
-    partners
 }
 
 /// A regime whose turn it is again and again.
@@ -176,11 +273,15 @@ impl Turn {
             _ => (case.elements() <= LARGEST_CASE).then_some(case),
         });
         let candidates = cases.filter_map(|case| candidate(case, regime, Vec::new()));
-        let candidates = candidates.filter(|candidate| candidate.bytes <= LARGEST_TEST).collect();
+        let mut candidates: Vec<Candidate> = candidates.collect();
+        // Where all are too large, the smallest of them.
+        let least = candidates.iter().map(|candidate| candidate.bytes).min().unwrap_or(0);
+        candidates.retain(|candidate| candidate.bytes <= LARGEST_TEST.max(least));
         Turn { regime, candidates, convicted: BTreeSet::new(), tests: Vec::new() }
     }
 
-    /// Takes out the candidate that convicts the most for each byte; none where nobody new is convicted.
+    /// Takes out the candidate that convicts the most for each byte, flagged by those whom it is the first to convict; none
+    /// where nobody new is convicted, but that the regime has one test in any case.
     fn best(&mut self) -> Option<Candidate> {
         let mut best: Option<(usize, usize)> = None;
         for (at, candidate) in self.candidates.iter().enumerate() {
@@ -193,16 +294,32 @@ impl Turn {
                 best = Some((at, new));
             }
         }
-        best.map(|(at, _)| self.candidates.remove(at))
+        let any = || (self.tests.is_empty() && !self.candidates.is_empty()).then_some(0);
+        best.map(|(at, _)| at).or_else(any).map(|at| self.take_out(at))
     }
 
-    /// Makes a candidate a test; flagged by those whom it is the first to convict, or as it came.
-    fn take(&mut self, mut candidate: Candidate, flagged: bool) {
-        if flagged {
-            let new = candidate.convictions.difference(&self.convicted).map(|(name, _)| name);
-            let telling: BTreeSet<&String> = new.filter(|name| !rivals::is_everyday(name)).collect();
-            candidate.test.flags = telling.into_iter().cloned().collect();
+    /// The smallest candidate that convicts somebody new, if it is smaller than that one.
+    fn smaller_than(&mut self, best: Candidate) -> Candidate {
+        let convicts = |candidate: &Candidate| !candidate.convictions.is_subset(&self.convicted);
+        let all = self.candidates.iter().enumerate().filter(|(_, candidate)| convicts(candidate));
+        match all.min_by_key(|(_, candidate)| candidate.bytes) {
+            Some((at, smallest)) if smallest.bytes < best.bytes => self.take_out(at),
+            _ => best,
         }
+    }
+
+    fn take_out(&mut self, at: usize) -> Candidate {
+        let mut candidate = self.candidates.remove(at);
+        let new = candidate.convictions.difference(&self.convicted).map(|(name, _)| name);
+        let telling: BTreeSet<&String> = new.filter(|name| !rivals::is_everyday(name)).collect();
+        candidate.test.flags = telling.into_iter().cloned().collect();
+        // The flags are part of the text.
+        candidate.bytes = serde_json::to_string(&candidate.test).unwrap_or_default().len();
+        candidate
+    }
+
+    /// Makes a candidate a test.
+    fn take(&mut self, candidate: Candidate) {
         self.convicted.extend(candidate.convictions);
         self.tests.push((candidate.params, candidate.test));
     }

@@ -122,6 +122,21 @@ pub struct Test {
     pub upstream: StoredTensor,
     /// What is right: `loss`, and `grad.<input>` for every differentiable input that is there.
     pub outputs: BTreeMap<String, Output>,
+    /// What is right under other known choices, where they make a difference: whoever gives that follows another convention.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conventions: Vec<Convention>,
+}
+
+/// What is right for a test under another known choice, or two of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "oracle", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Convention {
+    /// The parameters that are chosen otherwise than in the test's group.
+    #[cfg_attr(feature = "oracle", schemars(with = "super::schema::ParamValues"))]
+    pub params: Params,
+    /// What is right then; outputs for which it is what it is in the test are left out.
+    pub outputs: BTreeMap<String, Output>,
 }
 
 /// What is right for one output. All lists have an element for each of the output's.

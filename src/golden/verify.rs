@@ -1,11 +1,11 @@
 //! Verifying golden files: every stored digit is proved again, and the truth compared with the second derivation.
 
 use super::read::{GoldenError, Read, listed_bytes, read_file, read_manifest};
-use super::{Float, MANIFEST, Output, SCHEMA_FILE, Test, relative_path, rivals};
+use super::{Float, MANIFEST, Output, SCHEMA_FILE, Test, conventions, relative_path, rivals};
 use crate::case::Case;
 use crate::check::Progress;
 use crate::judge::Machine;
-use crate::loss;
+use crate::loss::{self, Params};
 use crate::oracle;
 use crate::tensor::unravel;
 use crate::truth::{OutputTruth, Truth, Verified};
@@ -149,7 +149,8 @@ fn prove_again(read: &Read, progress: &dyn Progress) -> (Vec<Difference>, Vec<&'
             Err(error) => vec![error.to_string()],
             Ok(verified) => {
                 let ignoring = rivals::ignoring_upstream(&answered.case, &verified);
-                let proved = super::Answered { verified, ignoring, ..answered.clone() };
+                let conventions = conventions::proved(&answered.case, &verified, answered.regime);
+                let proved = super::Answered { verified, ignoring, conventions, ..answered.clone() };
                 let mut what = match proved.to_test() {
                     Some(proved) => compare(stored, &proved),
                     None => vec!["it is undecided today".to_owned()],
@@ -157,6 +158,10 @@ fn prove_again(read: &Read, progress: &dyn Progress) -> (Vec<Difference>, Vec<&'
                 match against_witness(&answered.case, &answered.verified) {
                     Ok(wrong) => what.extend(wrong),
                     Err(skip) => skipped = Some(skip.name()),
+                }
+                for other in &answered.conventions {
+                    let wrong = against_witness(&other.case, &other.verified).unwrap_or_default();
+                    what.extend(wrong.into_iter().map(|wrong| format!("{}: {wrong}", named(&other.params))));
                 }
                 what
             }
@@ -175,13 +180,40 @@ fn prove_again(read: &Read, progress: &dyn Progress) -> (Vec<Difference>, Vec<&'
 
 /// Where a stored test is not the proved one, in words.
 fn compare(stored: &Test, proved: &Test) -> Vec<String> {
-    let mut what = Vec::new();
-    for (name, output) in &stored.outputs {
-        match proved.outputs.get(name) {
-            Some(proved) => what.extend(compare_output(name, output, proved)),
-            None => what.push(format!("{name}: the case has no such output")),
+    let mut what = compare_outputs(&stored.outputs, &proved.outputs);
+    for other in &stored.conventions {
+        let name = named(&other.params);
+        match proved.conventions.iter().find(|proved| proved.params == other.params) {
+            Some(proved) => {
+                let wrong = compare_outputs(&other.outputs, &proved.outputs);
+                what.extend(wrong.into_iter().map(|wrong| format!("{name}: {wrong}")));
+            }
+            None => what.push(format!("{name} makes no difference")),
         }
     }
+    let missing = proved
+        .conventions
+        .iter()
+        .filter(|other| !stored.conventions.iter().any(|stored| stored.params == other.params));
+    what.extend(missing.map(|other| format!("{} makes a difference, and is missing", named(&other.params))));
+    what
+}
+
+/// A convention in messages.
+fn named(params: &Params) -> String {
+    format!("convention {}", serde_json::to_string(params).unwrap_or_default())
+}
+
+fn compare_outputs(stored: &BTreeMap<String, Output>, proved: &BTreeMap<String, Output>) -> Vec<String> {
+    let mut what = Vec::new();
+    for (name, output) in stored {
+        match proved.get(name) {
+            Some(proved) => what.extend(compare_output(name, output, proved)),
+            None => what.push(format!("{name}: the case has no such output, or it makes no difference")),
+        }
+    }
+    let missing = proved.keys().filter(|name| !stored.contains_key(*name));
+    what.extend(missing.map(|name| format!("{name} is missing")));
     what
 }
 

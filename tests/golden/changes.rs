@@ -1,9 +1,9 @@
 //! Whatever is changed in a set is found, by hash where the hash is as it was, and by what the files say where it is not.
 
-use super::set;
+use super::set::{self, replace};
 use lossproof::check::Silent;
 use lossproof::format::Format;
-use lossproof::golden::{self, Listed, MANIFEST, SCHEMA_FILE, manifest_text, relative_path, verify};
+use lossproof::golden::{self, MANIFEST, SCHEMA_FILE, relative_path, verify};
 use lossproof::loss::LOSSES;
 use std::path::Path;
 
@@ -12,29 +12,12 @@ fn differences(folder: &Path, quick: bool) -> Vec<String> {
     verification.differences.iter().map(ToString::to_string).collect()
 }
 
-/// Writes a text in a file's place, and its hash into the manifest, as somebody would who means it.
-fn replace(folder: &Path, path: &str, text: &str) {
-    std::fs::write(folder.join(path), text).unwrap();
-    let mut manifest = golden::read_manifest(folder).unwrap();
-    manifest.files.insert(path.to_owned(), Listed::of(text.as_bytes()));
-    std::fs::write(folder.join(MANIFEST), manifest_text(&manifest)).unwrap();
-}
-
 fn path(format: Format) -> String {
     relative_path(LOSSES[0].spec(), format)
 }
 
 #[test]
-fn the_set_is_the_same_on_any_number_of_threads_and_has_no_difference() {
-    let other = tempfile::tempdir().unwrap();
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-    pool.install(|| set::write_one(other.path()));
-    let paths = set::files(set::small());
-    assert_eq!(paths, set::files(other.path()));
-    for path in &paths {
-        let read = |folder: &Path| std::fs::read(folder.join(path)).unwrap();
-        assert!(read(set::small()) == read(other.path()), "{path} differs");
-    }
+fn a_set_that_is_as_it_was_written_has_no_difference() {
     let verification = verify(set::small(), false, &Silent).unwrap();
     assert!(verification.differences.is_empty(), "{:?}", verification.differences);
     assert_eq!(verification.files, 4);
@@ -43,26 +26,29 @@ fn the_set_is_the_same_on_any_number_of_threads_and_has_no_difference() {
 
 #[test]
 fn a_flipped_byte_of_any_file_is_found_and_the_file_named() {
-    let copy = set::copy();
-    for path in set::files(copy.path()) {
-        let place = copy.path().join(&path);
-        let bytes = std::fs::read(&place).unwrap();
-        // Every byte would be too many; these are spread over the file, and the last is its last line's.
-        for at in (0..bytes.len()).step_by(bytes.len() / 40 + 1).chain([bytes.len() - 1]) {
-            let mut flipped = bytes.clone();
-            flipped[at] ^= 1 << (at % 7);
-            std::fs::write(&place, &flipped).unwrap();
-            let found = match verify(copy.path(), true, &Silent) {
-                Ok(verification) => verification.differences.iter().map(ToString::to_string).collect(),
-                Err(error) => vec![error.to_string()],
-            };
-            // In the manifest a flip may be in another file's hash, and names that file.
-            let named = path == MANIFEST || found.iter().any(|text| text.contains(&path));
-            assert!(!found.is_empty() && named, "{path} byte {at}: {found:?}");
+    for format in Format::ALL {
+        let golden_file = path(format);
+        let copy = set::copy_of(&|other| other == golden_file);
+        for path in set::files(copy.path()) {
+            let place = copy.path().join(&path);
+            let bytes = std::fs::read(&place).unwrap();
+            // Every byte would be too many; these are spread over the file, and the last is its last line's.
+            for at in (0..bytes.len()).step_by(bytes.len() / 40 + 1).chain([bytes.len() - 1]) {
+                let mut flipped = bytes.clone();
+                flipped[at] ^= 1 << (at % 7);
+                std::fs::write(&place, &flipped).unwrap();
+                let found = match verify(copy.path(), true, &Silent) {
+                    Ok(verification) => verification.differences.iter().map(ToString::to_string).collect(),
+                    Err(error) => vec![error.to_string()],
+                };
+                // In the manifest a flip may be in another file's hash, and names that file.
+                let named = path == MANIFEST || found.iter().any(|text| text.contains(&path));
+                assert!(!found.is_empty() && named, "{path} byte {at}: {found:?}");
+            }
+            std::fs::write(&place, &bytes).unwrap();
         }
-        std::fs::write(&place, &bytes).unwrap();
+        assert!(differences(copy.path(), true).is_empty());
     }
-    assert!(differences(copy.path(), true).is_empty());
 }
 
 #[test]
@@ -137,7 +123,7 @@ fn a_changed_digit_is_named_by_file_test_and_element() {
         ("grad.prediction: ignoring_upstream", &upstream, false),
     ];
     for (what, change, quick) in changes {
-        let copy = set::copy();
+        let copy = set::copy_of(&|other| other == path);
         let (id, text) = with(change);
         replace(copy.path(), &path, &text);
         let found = differences(copy.path(), quick);
@@ -152,10 +138,60 @@ fn a_changed_digit_is_named_by_file_test_and_element() {
     let mut values = tensor.0.floats().to_vec();
     values[0] = if values[0] == 1.0 { 2.0 } else { 1.0 };
     tensor.0 = lossproof::tensor::Tensor::float(Format::F32, &tensor.0.shape.clone(), values);
-    let copy = set::copy();
+    let copy = set::copy_of(&|other| other == path);
     replace(copy.path(), &path, &golden::file_text(&file));
     let found = differences(copy.path(), false);
     assert!(found.iter().any(|text| text.contains("test 1: ")), "{found:?}");
+}
+
+#[test]
+fn a_changed_convention_is_named_by_file_test_and_choice() {
+    let path = path(Format::F32);
+    let text = std::fs::read_to_string(set::small().join(&path)).unwrap();
+    let whole = golden::read_file(&path, text.as_bytes()).unwrap().file;
+    // The changed text, and the test's number.
+    let with = |change: &dyn Fn(&mut golden::Test)| {
+        let mut file = whole.clone();
+        let mut tests = file.groups.iter_mut().flat_map(|group| &mut group.tests);
+        let rich = |test: &&mut golden::Test| {
+            let outputs = test.conventions.first().map(|other| &other.outputs);
+            outputs.is_some_and(|outputs| {
+                outputs.len() > 1 && outputs.values().all(|output| output.budget.0[0].0 > 0.0)
+            })
+        };
+        let test = tests.find(rich).expect("a test has another convention");
+        change(test);
+        let id = test.id;
+        (id, golden::file_text(&file))
+    };
+    let dropped = |test: &mut golden::Test| drop(test.conventions.remove(0));
+    let digit = |test: &mut golden::Test| {
+        test.conventions[0].outputs.values_mut().next().unwrap().budget.0[0].0 *= 2.0;
+    };
+    let output = |test: &mut golden::Test| drop(test.conventions[0].outputs.pop_last());
+    let twice = |test: &mut golden::Test| test.conventions.push(test.conventions[0].clone());
+    let unknown = |test: &mut golden::Test| test.conventions[0].params.set("reduction", "sum");
+    let empty = |test: &mut golden::Test| test.conventions[0].outputs.clear();
+    type Change<'a> = &'a dyn Fn(&mut golden::Test);
+    let changes: [(&str, Change, bool); 6] = [
+        ("makes a difference, and is missing", &dropped, false),
+        ("budget is ", &digit, false),
+        ("is missing", &output, false),
+        ("the case has no such choice, or not in this place", &twice, true),
+        ("the case has no such choice, or not in this place", &unknown, true),
+        ("it changes nothing", &empty, true),
+    ];
+    for (what, change, quick) in changes {
+        let copy = set::copy_of(&|other| other == path);
+        let (id, text) = with(change);
+        replace(copy.path(), &path, &text);
+        let found = differences(copy.path(), quick);
+        let named = |text: &String| {
+            let words = [&path, &format!("test {id}: convention {{"), what];
+            words.iter().all(|word| text.contains(*word))
+        };
+        assert!(found.iter().any(named), "{what} in test {id}: {found:?}");
+    }
 }
 
 #[test]

@@ -1,28 +1,41 @@
-//! The committed set: whole, small, and with every bug that shipped in it.
+//! The committed set: whole, small, what `golden generate` writes, and with every bug that shipped in it.
 
 use super::set;
 use lossproof::case::regime::{Regime, Taken, trigger_cases};
 use lossproof::check::Silent;
 use lossproof::format::Format;
-use lossproof::golden::{self, FOLDER_VARIABLE, MANIFEST, relative_path, verify};
+use lossproof::golden::{self, MANIFEST, Wanted, relative_path, verify};
 use lossproof::kernel::mutants;
-use lossproof::loss::LOSSES;
+use lossproof::loss::{LOSSES, LossEntry};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Whether golden/ is committed. From then on it must be there: a set that is gone fails, instead of being skipped.
-const COMMITTED: bool = false;
+/// Stands in golden/ as long as no set is committed; `make golden` removes it. So a set that is gone fails, and is not
+/// skipped, and one that is there is looked at.
+const NONE_YET: &str = "none-yet.txt";
 
 /// 120 KiB a loss keep 400 losses under 48 MiB.
 const BYTES_PER_LOSS: u64 = 120 << 10;
 
+/// So many losses are written anew by the tests, each in another format; `make golden-drift` does all.
+const WRITTEN_ANEW: usize = 4;
+
 /// The set to look at; none while none is committed.
 fn set() -> Option<std::path::PathBuf> {
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(MANIFEST).is_file();
-    assert_eq!(shipped, COMMITTED, "golden/{MANIFEST}: is there, and COMMITTED in {}", file!());
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden");
+    let has = |name: &str| golden.join(name).is_file();
+    assert!(
+        has(MANIFEST) != has(NONE_YET),
+        "golden/ has either {MANIFEST} or {NONE_YET}; `make golden` writes the set"
+    );
     let set = set::committed();
-    assert!(set.is_some() || !COMMITTED, "{FOLDER_VARIABLE} names no set");
+    assert!(set.is_some() || has(NONE_YET), "{} names no set", golden::FOLDER_VARIABLE);
     set
+}
+
+/// Every loss in every format.
+fn units() -> impl Iterator<Item = (&'static dyn LossEntry, Format)> {
+    LOSSES.iter().flat_map(|&entry| Format::ALL.map(|format| (entry, format)))
 }
 
 #[test]
@@ -31,19 +44,20 @@ fn it_has_every_loss_in_every_format_and_every_regime_and_no_difference() {
     let verification = verify(&folder, true, &Silent).unwrap();
     let differences: Vec<String> = verification.differences.iter().map(ToString::to_string).collect();
     assert!(differences.is_empty(), "{}\n`make golden` writes the set anew", differences.join("\n"));
-    for entry in LOSSES {
-        for format in Format::ALL {
-            let path = relative_path(entry.spec(), format);
-            let read = golden::read_set(&folder, &|listed| listed == path).unwrap();
-            let read = read.first().unwrap_or_else(|| panic!("{path} is missing"));
-            let regimes: BTreeSet<Regime> = read.tests.iter().map(|test| test.regime).collect();
-            // Long cases that are not runs, and those that a search finds, are of the full set.
-            let missing = Regime::ALL.into_iter().filter(|regime| {
-                !regimes.contains(regime) && !matches!(regime, Regime::Long | Regime::Worst)
-            });
-            let missing: Vec<Regime> = missing.collect();
-            assert!(missing.is_empty(), "{path} has no test of {missing:?}");
-        }
+    for (entry, format) in units() {
+        let path = relative_path(entry.spec(), format);
+        let read = golden::read_set(&folder, &|listed| listed == path).unwrap();
+        let read = read.first().unwrap_or_else(|| panic!("{path} is missing"));
+        let regimes: BTreeSet<Regime> = read.tests.iter().map(|test| test.regime).collect();
+        // A regime of which the loss has no case at all, `long` of a loss without a long axis or `worst`, has none here.
+        let taken = Taken::all(entry);
+        let has_cases = |regime: &Regime| {
+            !lossproof::case::regime::generate(entry, format, *regime, &taken, golden::SEED, 4, 2048)
+                .is_empty()
+        };
+        let missing = Regime::ALL.into_iter().filter(|regime| !regimes.contains(regime) && has_cases(regime));
+        let missing: Vec<Regime> = missing.collect();
+        assert!(missing.is_empty(), "{path} has no test of {missing:?}");
     }
 }
 
@@ -57,23 +71,40 @@ fn it_is_small() {
 }
 
 #[test]
+fn it_is_what_generate_writes_to_the_byte_on_any_number_of_threads() {
+    let Some(folder) = set() else { return };
+    for at in 0..WRITTEN_ANEW {
+        let entry = LOSSES[at * LOSSES.len() / WRITTEN_ANEW];
+        let format = Format::ALL[at % Format::ALL.len()];
+        let path = relative_path(entry.spec(), format);
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1 + 2 * (at % 2)).build().unwrap();
+        let text = pool.install(|| golden::file_text(&golden::file(entry, format, &Wanted::default())));
+        let committed = std::fs::read_to_string(folder.join(&path)).unwrap();
+        let line = text.lines().zip(committed.lines()).position(|(a, b)| a != b).map_or(0, |line| line + 1);
+        assert!(text == committed, "{path} line {line} is out of date: `make golden` writes the set anew");
+    }
+}
+
+#[test]
 fn every_bug_that_shipped_has_its_trigger_in_it() {
     let Some(folder) = set() else { return };
-    for entry in LOSSES {
-        let spec = entry.spec();
-        for format in Format::ALL {
-            let path = relative_path(spec, format);
-            let read = golden::read_set(&folder, &|listed| listed == path).unwrap();
-            let flags: BTreeSet<&str> =
-                read.iter().flat_map(|read| &read.tests).flat_map(|t| &t.flags).map(String::as_str).collect();
-            let taken = Taken::all(*entry);
-            for (id, _, _) in trigger_cases(*entry, format, &taken, 100_000) {
-                assert!(flags.contains(id), "{path} has no test with flag {id}");
-            }
-            for mutant in mutants().iter().filter(|mutant| mutant.formats().contains(&format)) {
-                let of_loss = mutant.trigger(format).loss == spec.id;
-                assert!(!of_loss || flags.contains(mutant.about.entry), "{path}: {}", mutant.about.entry);
-            }
+    for (entry, format) in units() {
+        let path = relative_path(entry.spec(), format);
+        let read = golden::read_set(&folder, &|listed| listed == path).unwrap();
+        let flags: BTreeSet<&str> =
+            read.iter().flat_map(|read| &read.tests).flat_map(|t| &t.flags).map(String::as_str).collect();
+        let taken = Taken::all(entry);
+        for (id, _, _) in trigger_cases(entry, format, &taken, 100_000) {
+            assert!(flags.contains(id), "{path} has no test with flag {id}");
+        }
+        for mutant in mutants().iter().filter(|mutant| mutant.formats().contains(&format)) {
+            let of_loss = mutant.trigger(format).loss == entry.spec().id;
+            assert!(!of_loss || flags.contains(mutant.about.entry), "{path}: {}", mutant.about.entry);
+        }
+        for flag in flags {
+            let note = &read[0].file.notes[flag];
+            let entry = flag.starts_with(|first: char| first.is_ascii_uppercase());
+            assert!(!entry || !note.links.is_empty(), "{path}: the note on {flag} has no public thread");
         }
     }
 }

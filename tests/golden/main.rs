@@ -2,6 +2,9 @@
 //! the oracle.
 
 mod changes;
+mod commands;
 mod committed;
 mod kernels;
+#[path = "../program/mod.rs"]
+mod program;
 mod set;

@@ -1,31 +1,31 @@
 //! The set that the tests look at: the committed one where there is one, else one loss, written for the occasion.
 
 use lossproof::check::Silent;
-use lossproof::golden::{self, MANIFEST, Wanted};
+use lossproof::golden::{self, Listed, MANIFEST, SCHEMA_FILE, Wanted, manifest_text};
 use lossproof::loss::LOSSES;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-/// Writes the files of the catalogue's first loss.
-pub fn write_one(folder: &Path) {
-    let losses = vec![LOSSES[0].spec().id.to_owned()];
-    let wanted = Wanted { losses, ..Wanted::default() };
-    golden::generate_into(folder, &wanted, &Silent).expect("it can be written");
-}
-
-/// A small set that may be copied and changed.
-pub fn small() -> &'static Path {
-    static SET: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
-        let folder = tempfile::tempdir().expect("a scratch folder");
-        write_one(folder.path());
-        folder
-    });
-    SET.path()
-}
-
 /// The committed set, if there is one.
 pub fn committed() -> Option<PathBuf> {
     Some(golden::folder()).filter(|folder| folder.join(MANIFEST).is_file())
+}
+
+/// The files of the catalogue's first loss, which may be copied and changed: from the committed set, or written.
+pub fn small() -> &'static Path {
+    static SET: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let loss = LOSSES[0].spec().id;
+        match committed() {
+            Some(whole) => take(&whole, folder.path(), &|path| path.contains(&format!("/{loss}."))),
+            None => {
+                let wanted = Wanted { losses: vec![loss.to_owned()], ..Wanted::default() };
+                golden::generate_into(folder.path(), &wanted, &Silent).expect("it can be written");
+            }
+        }
+        folder
+    });
+    SET.path()
 }
 
 /// The committed set, or the small one.
@@ -35,13 +35,34 @@ pub fn any() -> PathBuf {
 
 /// A copy of the small set.
 pub fn copy() -> tempfile::TempDir {
+    copy_of(&|_| true)
+}
+
+/// A copy of some files of the small set, as a set of its own.
+pub fn copy_of(wanted: &dyn Fn(&str) -> bool) -> tempfile::TempDir {
     let copy = tempfile::tempdir().expect("a scratch folder");
-    for path in files(small()) {
-        let to = copy.path().join(&path);
-        std::fs::create_dir_all(to.parent().expect("it is in the folder")).expect("a folder");
-        std::fs::copy(small().join(&path), to).expect("a copy");
-    }
+    take(small(), copy.path(), wanted);
     copy
+}
+
+/// Makes a set of the schema and of the wanted files of another one.
+fn take(from: &Path, to: &Path, wanted: &dyn Fn(&str) -> bool) {
+    let mut manifest = golden::read_manifest(from).expect("the set has a manifest");
+    manifest.files.retain(|path, _| path == SCHEMA_FILE || wanted(path));
+    for path in manifest.files.keys() {
+        let place = to.join(path);
+        std::fs::create_dir_all(place.parent().expect("it is in the folder")).expect("a folder");
+        std::fs::copy(from.join(path), place).expect("a copy");
+    }
+    std::fs::write(to.join(MANIFEST), manifest_text(&manifest)).expect("it can be written");
+}
+
+/// Writes a text in a file's place, and its hash into the manifest, as somebody would who means it.
+pub fn replace(folder: &Path, path: &str, text: &str) {
+    std::fs::write(folder.join(path), text).unwrap();
+    let mut manifest = golden::read_manifest(folder).unwrap();
+    manifest.files.insert(path.to_owned(), Listed::of(text.as_bytes()));
+    std::fs::write(folder.join(MANIFEST), manifest_text(&manifest)).unwrap();
 }
 
 /// The paths of all files in a folder, relative to it.

@@ -110,6 +110,12 @@ class Case:
         self.inputs = {name: tensor(stored) for name, stored in test["inputs"].items()}
         self.upstream = tensor(test["upstream"])
         self.outputs = {name: Output(stored) for name, stored in test["outputs"].items()}
+        # What is right under other known choices: their parameters, and all outputs.
+        self.conventions = [
+            (dict(other["params"]),
+             {**self.outputs, **{name: Output(stored) for name, stored in other["outputs"].items()}})
+            for other in test.get("conventions", [])
+        ]
         self.notes = {name: content["notes"][name] for name in [self.regime, *self.flags]}
 
     def __str__(self):
@@ -128,7 +134,10 @@ class Case:
             raise ValueError(f"{self.loss} has no output {unknown[0]}; it has {', '.join(self.outputs)}")
         # In the regime `overflowing` nothing is demanded.
         demanded = require if self.regime != "overflowing" else None
-        return {name: judge.output(self, name, values, demanded) for name, values in given.items()}
+        verdicts = {name: judge.output(self, name, values, demanded) for name, values in given.items()}
+        if not all(verdict.holds for verdict in verdicts.values()):
+            judge.explain(self, given, verdicts, require)
+        return verdicts
 
     def check(self, loss, gradients=None, require="stable"):
         """The same; an AssertionError that says what is wrong where something is."""

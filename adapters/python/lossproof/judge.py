@@ -1,12 +1,13 @@
 """The judge, with the words and levels of lossproof's own: outputs and stored truth in, verdict out. Exact, by fractions."""
 
+import json
 import math
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 LEVELS = ("correct", "faithful", "accurate", "stable", "backward", "sane", "broken")
 FAULTS = ("spurious_nan", "missing_nan", "spurious_infinity", "missing_infinity", "spurious_zero", "wrong_sign",
-          "inaccurate", "outside_subdifferential", "shape_mismatch")
+          "inaccurate", "outside_subdifferential", "other_convention", "shape_mismatch")
 
 # Bits of the significand and the exponent of the largest numbers.
 _PRECISION = {"f64": 53, "f32": 24, "f16": 11, "bf16": 8}
@@ -94,6 +95,7 @@ class Verdict:
     faults: dict = field(default_factory=dict)
     unbounded: int = 0
     worst: Element | None = None
+    convention: dict | None = None
 
     @property
     def level(self):
@@ -120,6 +122,8 @@ class Verdict:
     def __str__(self):
         fault = max(self.faults, key=self.faults.get, default="inaccurate")
         text = f"{self.name}: {fault}"
+        if self.convention is not None:
+            return f"{text}: it follows another known choice; where the case has {json.dumps(self.convention)} it would hold"
         if self.worst is not None and fault != "shape_mismatch":
             worst = self.worst
             text += f": got {worst.got!r} at {list(worst.index)}, want {worst.want!r}"
@@ -128,21 +132,40 @@ class Verdict:
         return f"{text} ({self.level}, demanded is {self.demanded})"
 
 
-def output(case, name, values, demanded):
-    """Judges one output of a golden case. With `demanded` None only what is broken has a fault, and all holds."""
-    truth = case.outputs[name]
+def explain(case, given, verdicts, demanded):
+    """Replaces the errors of failing outputs by the one fault that explains them all: another known choice, under which
+    every output would hold, those that come of an overflow on the way among them."""
+    for params, outputs in case.conventions:
+        others = [output(case, name, values, demanded, outputs[name], exempt=False) for name, values in given.items()]
+        if all(other.holds for other in others):
+            for verdict in verdicts.values():
+                if not verdict.holds:
+                    verdict.convention = params
+                    verdict.faults = {"other_convention": max(sum(verdict.faults.values()), 1)}
+            return
+
+
+def output(case, name, values, demanded, truth=None, exempt=True):
+    """Judges one output of a golden case, by its truth or by another one. With `demanded` None only what is broken has a
+    fault, and all holds; without `exempt` what comes of an overflow on the way is judged like the rest."""
+    truth = truth or case.outputs[name]
     got, shape = case.array(values)
     verdict = Verdict(name, demanded)
     if shape != truth.shape:
         count = max(len(truth.values), 1)
         verdict.levels["broken"] = verdict.faults["shape_mismatch"] = count
         return verdict
+    demand = demanded or "broken"
+    # Long outputs repeat a few elements: those of a run are one object.
+    known = {}
     for at, x in enumerate(got):
-        demand = demanded or "broken"
-        judged = _element(case, name, truth, at, x, demand)
+        key = (id(truth.canonical[at]), truth.kinds[at], truth.values[at], truth.budget[at], truth.backward[at], x)
+        if key not in known:
+            known[key] = _element(case, name, truth, at, x, demand)
+        judged = known[key]
         # Nothing is demanded of what comes of an overflow on the way: no finite number, or a gradient's quotient by
         # infinity. Any other answer that misses the demand did not come of it.
-        if truth.overflows_on_the_way[at]:
+        if exempt and truth.overflows_on_the_way[at]:
             comes_of_overflow = not math.isfinite(x) or (x == 0 and name != "loss")
             if judged is None or judged.fault is None or comes_of_overflow:
                 continue

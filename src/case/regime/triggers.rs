@@ -83,6 +83,31 @@ pub(super) const TRIGGERS: &[Trigger] = &[
     trigger("RD-07", CE, Regime::Typical, |s| {
         s.rows(&[&[1.0, 2.0, -0.5], &[0.0, 0.25, 3.0]], &[1, 0]).upstream(2.5)
     }),
+    // A class that is masked out, beside the target.
+    trigger("CE-13", CE, Regime::Masked, |s| {
+        s.param("label_smoothing", 0.0)
+            .rows(&[&[1.0, MINUS_INFINITY, 2.0], &[0.5, 3.0, MINUS_INFINITY]], &[0, 1])
+    }),
+    // Nothing of a row is left, which therefore is ignored.
+    trigger("CE-14", CE, Regime::Masked, |s| {
+        let out: &[f64] = &[MINUS_INFINITY; 3];
+        s.param("label_smoothing", 0.0)
+            .param("ignore_index", -100)
+            .rows(&[&[1.0, 0.25, -2.0], out], &[1, -100])
+    }),
+    // As many rows as classes, each with a maximum of its own: what is broadcast along the wrong axis fits.
+    trigger("CE-21", CE, Regime::Typical, |s| {
+        s.param("reduction", "none")
+            .rows(&[&[1.0, 2.0, 0.5], &[-3.0, -1.0, -4.0], &[6.0, 0.0, 3.0]], &[0, 1, 2])
+    }),
+    trigger("RD-05", CE, Regime::Typical, |s| {
+        let s = s.param("label_smoothing", 0.25).param("reduction", "none").floats(
+            "class_weight",
+            &[3],
+            &[0.25, 1.0, 4.0],
+        );
+        s.rows(&[&[1.0, 2.0, 0.5], &[0.0, -1.0, 0.25]], &[0, 2])
+    }),
     trigger("CE-01", SOFT, Regime::Cancelling, |s| s.soft(&[&[1e8, 1e8]], &[&[1.0, 0.0]])),
     trigger("CE-05", SOFT, Regime::Cancelling, |s| {
         s.param("reduction", "none")
@@ -129,6 +154,10 @@ pub(super) const TRIGGERS: &[Trigger] = &[
         s.param("ignore_index", -100)
             .param("reduction", "sum")
             .log_probs(&[&[-1.0, -0.5], &[-3.0, -2.0]], &[1, -100])
+    }),
+    // Rows that sum to anything but 1: who takes the softmax once more gives another loss.
+    trigger("CE-23", NLL, Regime::Typical, |s| {
+        s.param("reduction", "none").log_probs(&[&[-0.5, -0.25, -3.0], &[-2.0, -4.0, -1.0]], &[2, 0])
     }),
     trigger("RD-07", NLL, Regime::Typical, |s| {
         s.log_probs(&[&[-1.0, -2.0, -0.5], &[-3.0, -0.25, -4.0]], &[1, 0]).upstream(2.5)
@@ -247,6 +276,10 @@ pub(super) const TRIGGERS: &[Trigger] = &[
     trigger("BC-20", PROBABILITY, Regime::Saturated, |s| {
         s.param("reduction", "none").probabilities(&[1.0, 0.0], &[1.0, 0.0])
     }),
+    // Within 1e-7 of the ends, where an epsilon of f32 clips what f64 holds.
+    trigger("RG-22", PROBABILITY, Regime::Saturated, |s| {
+        s.param("reduction", "none").probabilities(&[1e-8, 1.0 - 1e-9, 3e-8], &[1.0, 0.0, 0.5])
+    }),
     trigger("BC-22", PROBABILITY, Regime::Saturated, |s| {
         s.param("reduction", "none").probabilities(&[1.0, 0.9999], &[1.0, 1.0])
     }),
@@ -289,6 +322,10 @@ pub(super) const TRIGGERS: &[Trigger] = &[
     }),
     trigger("DS-14", TRIPLET, Regime::Degenerate, |s| {
         s.param("margin", 1.0).triplet(&[0.0, 0.0], &[0.0, 0.0], &[0.0, 0.0])
+    }),
+    // No hinge is active: there is nothing over whose number a mean could be taken.
+    trigger("RD-19", TRIPLET, Regime::Degenerate, |s| {
+        s.param("margin", 0.5).param("reduction", "mean").triplet(&[0.0, 1.0], &[0.25, 1.0], &[3.0, -2.0])
     }),
     trigger("DS-05", TRIPLET, Regime::Typical, |s| s.param("p", 1.0).three_far()),
     trigger("DS-05", TRIPLET, Regime::Typical, |s| s.param("p", "inf").three_far()),
@@ -507,7 +544,8 @@ mod tests {
         "CE-01", "CE-05", "CE-06", "CE-10", "CE-17", "CE-20", "CE-26", "RD-02", "RD-04", "RD-07", "RD-09",
         "RD-12", "RD-14", "RD-15", "RD-10", "KL-02", "KL-03", "KL-05", "KL-10", "KL-15", "BC-02", "BC-04",
         "BC-08", "BC-20", "BC-22", "BC-23", "BC-25", "BC-27", "BC-29", "BC-11", "BC-13", "BC-16", "BC-17",
-        "BC-31", "DS-01", "DS-03", "DS-05", "DS-06", "DS-09", "DS-14", "RG-02", "RG-03",
+        "BC-31", "DS-01", "DS-03", "DS-05", "DS-06", "DS-09", "DS-14", "RG-02", "RG-03", "CE-13", "CE-14",
+        "CE-21", "CE-23", "RD-05", "RD-19", "RG-22",
     ];
 
     fn made(trigger: &Trigger, format: Format, taken: &Taken) -> Option<Case> {
