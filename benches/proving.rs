@@ -115,7 +115,11 @@ fn main() {
         // `cargo test --benches` only wants to see it built.
         return;
     }
-    let workloads = workload::all();
+    let mut workloads = workload::all();
+    // `--only NAME`: those whose names begin so, for a profile.
+    if let Some(name) = std::env::args().skip_while(|argument| argument != "--only").nth(1) {
+        workloads.retain(|workload| workload.name.starts_with(&name));
+    }
     let mut figures = Figures::new();
     workloads.iter().for_each(|workload| measure(workload, &mut figures));
     let versions = others(&workloads, &mut figures);

@@ -1,11 +1,10 @@
-//! What is measured: a row of softmax cross-entropy of four lengths, and the elementwise losses that the catalogue has; and
+//! What is measured: a row of softmax cross-entropy of four lengths, and losses that are measured element by element; and
 //! the table of the figures.
 
 use crate::Figures;
-use lossproof::case::regime::{Regime, Taken, generate_one};
 use lossproof::case::{Case, Tensors};
 use lossproof::format::Format;
-use lossproof::loss::{self, Params};
+use lossproof::loss::Params;
 use lossproof::tensor::Tensor;
 use std::fmt::Write;
 
@@ -17,9 +16,7 @@ pub struct Workload {
     pub units: usize,
 }
 
-/// The losses that are measured element by element, where the catalogue has them.
-const ELEMENTWISE: [&str; 4] = ["bce_with_logits", "kl_div", "gaussian_nll", "cosine_embedding"];
-/// About so many elements of them.
+/// So many elements of the losses that are measured element by element.
 const ELEMENTS: usize = 1000;
 
 /// Pseudo-random numbers of [−1, 1) in f32, the same in every run: splitmix64.
@@ -52,26 +49,46 @@ fn bce_with_logits() -> Workload {
     Workload { name: "bce_with_logits".to_owned(), case, units: ELEMENTS }
 }
 
-/// The largest of the first typical cases with default parameters, or all that the regimes draw.
-fn drawn(id: &str) -> Option<Workload> {
-    let entry = loss::find(id)?;
-    let taken = Taken {
-        gradients: entry.spec().differentiable().map(str::to_owned).collect(),
-        pinned: Params::default().complete(entry.spec()).ok()?,
-        ..Taken::default()
-    };
-    let cases = (0..40)
-        .filter_map(|index| generate_one(entry, Format::F32, Regime::Typical, &taken, 1, index, ELEMENTS));
-    let case = cases.max_by_key(Case::elements)?;
-    let units = case.inputs.values().map(Tensor::len).max()?;
-    Some(Workload { name: id.to_owned(), case, units })
+/// A loss of several float inputs of one shape, all in f32.
+fn elementwise(id: &str, shape: &[usize], inputs: &[(&str, Vec<f64>)]) -> Workload {
+    let tensors = inputs.iter().map(|(name, values)| {
+        let shape = if values.len() == shape[0] { &shape[..1] } else { shape };
+        ((*name).to_owned(), Tensor::float(Format::F32, shape, values.clone()))
+    });
+    let case = Case::new(id, Format::F32, Params::default(), tensors.collect()).expect("a valid case");
+    Workload { name: id.to_owned(), case, units: ELEMENTS }
+}
+
+/// Numbers of (0, spread].
+fn positive(seed: u64, spread: f64) -> Vec<f64> {
+    numbers(seed, ELEMENTS, spread).into_iter().map(|x| x.abs().max(f64::from(f32::MIN_POSITIVE))).collect()
+}
+
+fn kl_div() -> Workload {
+    let prediction = positive(4, 8.0).into_iter().map(|x| -x).collect();
+    elementwise(
+        "kl_div",
+        &[10, ELEMENTS / 10],
+        &[("log_prediction", prediction), ("target", positive(5, 1.0))],
+    )
+}
+
+fn gaussian_nll() -> Workload {
+    let (mean, target) = (numbers(6, ELEMENTS, 3.0), numbers(7, ELEMENTS, 3.0));
+    let inputs = [("mean", mean), ("target", target), ("variance", positive(8, 2.0))];
+    elementwise("gaussian_nll", &[ELEMENTS], &inputs)
+}
+
+fn cosine_embedding() -> Workload {
+    let target = (0..10).map(|row| if row % 2 == 0 { 1.0 } else { -1.0 }).collect();
+    let inputs = [("x1", numbers(9, ELEMENTS, 2.0)), ("x2", numbers(10, ELEMENTS, 2.0)), ("target", target)];
+    elementwise("cosine_embedding", &[10, ELEMENTS / 10], &inputs)
 }
 
 /// Everything that is measured.
 pub fn all() -> Vec<Workload> {
     let mut workloads: Vec<Workload> = [10, 64, 1000, 128 << 10].map(cross_entropy).into();
-    workloads.push(bce_with_logits());
-    workloads.extend(ELEMENTWISE[1..].iter().filter_map(|id| drawn(id)));
+    workloads.extend([bce_with_logits(), kl_div(), gaussian_nll(), cosine_embedding()]);
     workloads
 }
 
