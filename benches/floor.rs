@@ -163,7 +163,7 @@ fn cosine_embedding(x: &[f64], y: &[f64], target: &[f64]) -> (f32, Vec<f32>, Vec
         sum += if target == 1.0 { 1.0 - cosine } else { cosine.max(0.0) };
         spread += rad + U;
         let sign = if target == 1.0 { -1.0 } else { f64::from(u8::from(cosine > 0.0)) } / rows;
-        let mut side = |own: &[f64], other: &[f64], square: f64, out: &mut Vec<f32>| {
+        let side = |own: &[f64], other: &[f64], square: f64, out: &mut Vec<f32>| {
             for (&a, &b) in own.iter().zip(other) {
                 let g = sign * (b * square - dot * a) / (square * root);
                 let bound = (b.abs() * square + (dot.abs() + size) * a.abs()) / (square * root) / rows;

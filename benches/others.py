@@ -20,11 +20,11 @@ SAMPLE = 0.06
 def nanoseconds(work):
     samples = []
     for _ in range(SAMPLES):
-        start, runs = time.perf_counter(), 0
+        start, spent, runs = time.perf_counter(), time.thread_time(), 0
         while runs == 0 or time.perf_counter() - start < SAMPLE:
             work()
             runs += 1
-        samples.append((time.perf_counter() - start) / runs)
+        samples.append((time.thread_time() - spent) / runs)
     return statistics.median(samples) * 1e9
 
 

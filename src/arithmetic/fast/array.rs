@@ -1,7 +1,7 @@
 //! Arrays of fast balls, as columns: midpoints, radii, sides. Inputs stay where they are, one ball that stands everywhere is
 //! kept once, and sides are kept only where there is one.
 
-use super::ball::{Accumulate, Ball, Number};
+use super::ball::{Accumulate, Ball, Divide, Number};
 use super::rows::{FEW, sum};
 use crate::arithmetic::ball::Side;
 use std::ops::Range;
@@ -201,7 +201,10 @@ impl<'a, M: Number> Array<'a, M> {
             Exact(values) => values.iter().for_each(|&x| f(Ball::exact(x))),
             Repeated(ball, length) => (0..*length).for_each(|_| f(*ball)),
             Array::Columns(columns) => columns.iter().for_each(f),
-            Over(array, divisor) => array.for_each_plain(|ball| f(ball.div(*divisor))),
+            Over(array, divisor) => {
+                let divisor = M::Divisor::new(*divisor);
+                array.for_each_plain(|ball| f(divisor.divide(ball)));
+            }
         }
     }
 

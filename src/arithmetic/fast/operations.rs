@@ -163,10 +163,10 @@ impl<'a, M: Number> Evaluation<'a, M> {
                             if z.high() > 0.0 { (tail, z.add(tail)) } else { (z.neg().add(tail), tail) };
                         return weighted_sum((negative, upper), (positive, lower));
                     }
-                    weighted_sum(
-                        (negative, f::sigmoid(z, decay)),
-                        (positive.neg(), f::sigmoid(z.neg(), decay)),
-                    )
+                    // (1−y)·σ(z) − y·σ(−z), both over 1 + e^−|z|.
+                    let (upper, lower) =
+                        if z.high() >= 0.0 { (Ball::ONE, decay) } else { (decay, Ball::ONE) };
+                    weighted_sum((negative, upper), (positive.neg(), lower)).div(Ball::ONE.add(decay))
                 }))
             }
             Op::SoftplusGap => {

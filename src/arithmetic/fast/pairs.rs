@@ -1,13 +1,12 @@
 //! Binary cross-entropy of probabilities, the focal loss and the cosine over fast balls, in the forms of the MPFR tier.
 //!
-//! *Sound*: compositions of sound operations. What needs more than that (a clamped logarithm, a pole, a target between 0 and 1
-//! in a focal loss that is no sum of two terms) is not known here.
+//! *Sound*: compositions of sound operations. What needs more than that (a clamped logarithm, a pole) is not known here.
 
 use super::ball::{Ball, Divide, Number};
 use super::elementary as f;
 use super::operations::weighted_sum;
 use super::rows::sum;
-use crate::graph::{Focal, LogClamp};
+use crate::graph::{Focal, LogClamp, SoftTarget};
 
 /// Whether both logarithms are known to be above the clamp, whatever it is then.
 fn is_unclamped<M: Number>(p: Ball<M>, clamp: LogClamp) -> bool {
@@ -64,7 +63,7 @@ fn focal_term<M: Number>(t: Ball<M>, decay: Ball<M>, gamma: f64, derivative: boo
     weight.mul(f::sigmoid(t, decay).add(moved))
 }
 
-/// The focal loss of (z, y) or its derivative by z, where it is a sum of two terms; `decay` is e^−|z|.
+/// The focal loss of (z, y) or its derivative by z; `decay` is e^−|z|.
 pub(super) fn focal<M: Number>(
     z: Ball<M>,
     y: Ball<M>,
@@ -72,9 +71,6 @@ pub(super) fn focal<M: Number>(
     form: Focal,
     derivative: bool,
 ) -> Ball<M> {
-    if !(y.is_exact() && form.is_two_terms(y.high())) {
-        return Ball::UNKNOWN;
-    }
     let no = Ball::ONE.sub(y);
     let (on, off) = match form.alpha {
         Some(alpha) => {
@@ -83,9 +79,48 @@ pub(super) fn focal<M: Number>(
         }
         None => (y, no),
     };
+    if !y.is_exact() {
+        return Ball::UNKNOWN;
+    }
+    if !form.is_two_terms(y.high()) {
+        let alpha = if form.alpha.is_some() { on.add(off) } else { Ball::ONE };
+        return alpha.mul(soft_focal(z, y, decay, form, derivative));
+    }
     let term = |t: Ball<M>| focal_term(t, decay, form.gamma(), derivative);
     let on = if derivative { on.neg() } else { on };
     weighted_sum((on, term(z.neg())), (off, term(z)))
+}
+
+/// q^γ·L, or γ·q^(γ−1)·q′·L + q^γ·(σ(z) − y), for a target between 0 and 1, with L the binary cross-entropy of (z, y) and the q
+/// of the form.
+fn soft_focal<M: Number>(z: Ball<M>, y: Ball<M>, decay: Ball<M>, form: Focal, derivative: bool) -> Ball<M> {
+    let no = Ball::ONE.sub(y);
+    let (upper, lower) = (f::softplus(z, decay), f::softplus(z.neg(), decay));
+    let entropy = no.mul(upper).add(y.mul(lower));
+    let (p, rest) = (f::sigmoid(z, decay), f::sigmoid(z.neg(), decay));
+    let slope = no.mul(p).sub(y.mul(rest));
+    let tilt = y.sub(no);
+    let (q, moved) = match form.soft {
+        SoftTarget::InterpolateP => (y.mul(rest).add(no.mul(p)), tilt.mul(p.mul(rest)).neg()),
+        SoftTarget::ExpBce => (f::expm1(entropy.neg()).neg(), f::exp(entropy.neg()).mul(slope)),
+        SoftTarget::LogWeight => {
+            let t = z.mul(tilt).neg();
+            let decay = f::decay(t);
+            let q = f::sigmoid(t, decay);
+            (q, tilt.mul(q.mul(f::sigmoid(t.neg(), decay))).neg())
+        }
+        SoftTarget::Linear => return Ball::UNKNOWN,
+    };
+    let gamma = form.gamma();
+    let weight = f::pow(q, gamma);
+    if !derivative {
+        return weight.mul(entropy);
+    }
+    let rest = weight.mul(slope);
+    if gamma == 0.0 {
+        return rest;
+    }
+    Ball::exact(gamma).mul(f::pow(q, gamma - 1.0)).mul(moved.mul(entropy)).add(rest)
 }
 
 /// What two rows share: x·y, ‖x‖² + ε and ‖y‖² + ε, and the root of their product.
