@@ -29,9 +29,9 @@ use crate::truth::Tier;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-/// Cases per loss, format and regime where nothing else is said: so many that the built-in kernels are checked within a
-/// minute on two cores.
-pub const DEFAULT_CASES: usize = 12;
+/// Cases per loss, format and regime where nothing else is said: so many that the built-in kernels are checked within 20
+/// seconds on two cores.
+pub const DEFAULT_CASES: usize = 36;
 
 /// The number of classes or elements in the regime `long` where nothing else is said: two tiles of 1024, as kernels have
 /// them, so that one of them can be masked as a whole. 128 Ki ([`LONGEST`]) shows every danger, and takes its time.

@@ -2,13 +2,14 @@
 //! kept once, and sides are kept only where there is one.
 
 use super::ball::{Accumulate, Ball, Divide, Number};
+use super::pool;
 use super::rows::{FEW, sum};
 use crate::arithmetic::ball::Side;
 use std::ops::Range;
 use std::rc::Rc;
 
 /// An array of balls.
-pub(super) enum Array<'a, M> {
+pub(super) enum Array<'a, M: Number> {
     /// An input: exact numbers.
     Exact(&'a [f64]),
     /// The same ball everywhere.
@@ -23,8 +24,7 @@ pub(super) enum Array<'a, M> {
 use Array::{Exact, Over, Repeated};
 
 /// A ball for each element, one-sided where `side` says so.
-#[derive(Default)]
-pub(super) struct Columns<M> {
+pub(super) struct Columns<M: Number> {
     mid: Vec<M>,
     rad: Vec<f64>,
     /// Empty where no ball is one-sided.
@@ -40,7 +40,7 @@ impl<M: Number> Columns<M> {
 
     /// Zeros, to be set.
     pub fn zeros(length: usize) -> Columns<M> {
-        Columns { mid: vec![M::ZERO; length], rad: vec![0.0; length], side: Vec::new() }
+        Columns { mid: M::zeros(length), rad: pool::zeros(length), side: Vec::new() }
     }
 
     #[inline(always)]
@@ -80,7 +80,7 @@ impl<M: Number> Columns<M> {
     #[inline(always)]
     pub fn from_iter(balls: impl ExactSizeIterator<Item = Ball<M>>) -> Columns<M> {
         let length = balls.len();
-        let (mut mid, mut rad, mut side) = (vec![M::ZERO; length], vec![0.0; length], Vec::new());
+        let (mut mid, mut rad, mut side) = (M::zeros(length), pool::zeros(length), Vec::new());
         for (i, ((mid, rad), ball)) in mid.iter_mut().zip(&mut rad).zip(balls).enumerate() {
             let (m, r, s) = ball.parts();
             (*mid, *rad) = (m, r);
@@ -99,6 +99,13 @@ impl<M: Number> Columns<M> {
             let side = if self.side.is_empty() { Side::Any } else { self.side[i] };
             Ball::of_parts(mid, rad, side)
         })
+    }
+}
+
+impl<M: Number> Drop for Columns<M> {
+    fn drop(&mut self) {
+        M::keep(std::mem::take(&mut self.mid));
+        pool::keep(std::mem::take(&mut self.rad));
     }
 }
 

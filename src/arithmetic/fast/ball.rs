@@ -71,6 +71,13 @@ pub trait Number: Copy + PartialEq + std::fmt::Debug + Default + 'static {
     /// x^(1/p) of a positive ball, p ≥ 1.
     fn positive_root(x: Ball<Self>, p: f64) -> Ball<Self>;
 
+    /// A column of zeros.
+    fn zeros(length: usize) -> Vec<Self> {
+        vec![Self::ZERO; length]
+    }
+    /// A column that is not needed any more.
+    fn keep(_column: Vec<Self>) {}
+
     /// exp(xᵢ − most) of a row of exact numbers of which `most` is the greatest: midpoints and radii, exactly 1 where
     /// xᵢ = most. Returns whether it has filled them; if not, they are anything.
     fn exponentials(_x: &[f64], _most: f64, _mid: &mut [Self], _rad: &mut [f64]) -> bool {

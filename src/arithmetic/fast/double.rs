@@ -59,6 +59,20 @@ impl Double {
         Double::of_sum(p, e + (self.high * other.low + self.low * other.high))
     }
 
+    /// a·b and a bound of the error, exact where that is 0. Where one of the factors is an f64, x·(yh + yl) = (p + e) + (r + f)
+    /// exactly by two products, e + r = c + g exactly, p + c is the result, and f + g is lost; if r is large enough for that.
+    #[inline(always)]
+    fn product(self, other: Double) -> (Double, f64) {
+        let (x, y) = if self.low == 0.0 { (self, other) } else { (other, self) };
+        let (p, e) = two_product(x.high, y.high);
+        if x.low == 0.0 && (y.low == 0.0 || (x.high * y.low).abs() >= SAFE) {
+            let (r, f) = if y.low == 0.0 { (0.0, 0.0) } else { two_product(x.high, y.low) };
+            let (c, g) = two_sum(e, r);
+            return (Double::of_sum(p, c), (f.abs() + g.abs()) * UP);
+        }
+        (self.times(other), BASIC * p.abs())
+    }
+
     /// a/b to within [`BASIC`], and whether it is exact: q = ah/bh rounded, and the rest a − qb, of which ah − q·bh is exact and at
     /// most u|ah|, divided by bh. The rest rounds by u²|ah| for q·bl, 2u² for al − q·bl, 4u² for the sum; bh in b's place is 4u²;
     /// the last quotient 4u²: 15u²(1 + u)³ in all.
@@ -68,8 +82,14 @@ impl Double {
         let (p, e) = two_product(q, other.high);
         let rem = (self.high - p) - e;
         let rest = rem + (self.low - q * other.low);
-        let exact = rem == 0.0 && self.low == 0.0 && other.low == 0.0;
-        (Double::of_sum(q, rest / other.high), exact)
+        let more = rest / other.high;
+        // By an f64 it is exact where the rest is, and its quotient.
+        let is_exact = || {
+            let is_large = rest.abs() >= SAFE && more.abs() >= SAFE;
+            two_sum(rem, self.low).1 == 0.0
+                && (rest == 0.0 || is_large && two_product(more, other.high) == (rest, 0.0))
+        };
+        (Double::of_sum(q, more), other.low == 0.0 && is_exact())
     }
 }
 
@@ -140,14 +160,12 @@ impl Number for Double {
     fn mul(a: Ball<Double>, b: Ball<Double>) -> Ball<Double> {
         let product = a.high() * b.high();
         if product.abs() >= SAFE {
-            let p = a.mid().times(b.mid());
-            let plain = a.mid().low == 0.0 && b.mid().low == 0.0;
-            let error = if plain { 0.0 } else { BASIC * p.high.abs() };
+            let (p, error) = a.mid().product(b.mid());
             let mut rad = (error + spread(a, b)) * UP;
             let mut side = Side::Any;
             if a.rad() + b.rad() != 0.0 {
                 rad += TINY;
-                if plain && (a.is_one_sided() || b.is_one_sided()) {
+                if error == 0.0 && (a.is_one_sided() || b.is_one_sided()) {
                     side = product_side(a, b);
                 }
             }

@@ -16,6 +16,7 @@ pub mod grid;
 mod machine;
 mod operations;
 mod pairs;
+mod pool;
 mod rows;
 pub mod single;
 #[cfg(test)]

@@ -120,7 +120,8 @@ fn soft_focal<M: Number>(z: Ball<M>, y: Ball<M>, decay: Ball<M>, form: Focal, de
     if gamma == 0.0 {
         return rest;
     }
-    Ball::exact(gamma).mul(f::pow(q, gamma - 1.0)).mul(moved.mul(entropy)).add(rest)
+    // q^(γ−1) is q^γ/q: an f64 may not hold γ − 1.
+    Ball::exact(gamma).mul(weight.div(q)).mul(moved.mul(entropy)).add(rest)
 }
 
 /// What two rows share: x·y, ‖x‖² + ε and ‖y‖² + ε, and the root of their product.

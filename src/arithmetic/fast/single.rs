@@ -10,6 +10,7 @@ use super::ball::{
 use super::ball::{two_product, two_sum};
 use super::elementary::{self, growth};
 use super::exponential::{self, table};
+use super::pool;
 use crate::arithmetic::ball::Side;
 
 impl Number for f64 {
@@ -175,6 +176,14 @@ impl Number for f64 {
         let delta = (core_math::log(x.mid()).abs() * UP + 1.0) * q * U * UP;
         let extra = y.magnitude() * growth(delta) * UP;
         Ball::around(y.mid(), (y.rad() + extra) * UP)
+    }
+
+    fn zeros(length: usize) -> Vec<f64> {
+        pool::zeros(length)
+    }
+
+    fn keep(column: Vec<f64>) {
+        pool::keep(column);
     }
 
     /// With x − most = d + e exactly: |e^(d+e) − y| ≤ e^d·(e^|e| − 1) + ε·y with e^d ≤ y(1 + ε), ε the exponential's error.
