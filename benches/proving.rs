@@ -62,9 +62,33 @@ fn medians(works: &mut [Work]) -> Vec<(String, f64)> {
     works.iter().zip(samples).map(|((name, _), samples)| ((*name).to_owned(), median(samples))).collect()
 }
 
+/// A line of this process's status in bytes, where Linux says so.
+fn status(key: &str) -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+    let kilobytes: f64 = line.trim_start_matches(':').split_whitespace().next()?.parse().ok()?;
+    Some(1024.0 * kilobytes)
+}
+
+/// By how many bytes the process grows at most while the case is proved; its answer counts, the case does not.
+fn peak(case: &Case) -> Option<f64> {
+    // Sets the peak to what is used now.
+    std::fs::write("/proc/self/clear_refs", "5").ok()?;
+    let before = status("VmRSS")?;
+    drop(black_box(prove_by(black_box(case), Tier::Fast)));
+    Some(status("VmHWM")? - before)
+}
+
 fn measure(workload: &Workload, figures: &mut Figures) {
     let case: &Case = &workload.case;
     let program = Program::of(case).expect("the loss is known");
+    if workload.units >= 128 << 10
+        && let Some(bytes) = peak(case)
+    {
+        let each = bytes / workload.units as f64;
+        println!("{} peak memory: {each:.0} bytes", workload.name);
+        figures.insert((workload.name.clone(), "bytes".to_owned()), each);
+    }
     let mut works: Vec<Work> = vec![
         ("fast", Box::new(|| drop(black_box(prove_by(black_box(case), Tier::Fast))))),
         (
