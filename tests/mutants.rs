@@ -8,7 +8,7 @@ use lossproof::subject::InProcess;
 
 /// The default check, but for a longer `long`: some of the bugs need more than one tile.
 fn check(kernel: &dyn Kernel) -> Report {
-    let options = Options { long: 4096, ..Options::default() };
+    let options = Options { long: Some(4096), ..Options::default() };
     run(&mut InProcess::new(kernel), &options, &Silent).expect("a mutant takes a loss of the catalogue")
 }
 

@@ -16,7 +16,7 @@ use super::monomial::RowParts;
 use super::rows::{Exponentials, Maximum, RowNorm};
 use super::value::{Effort, Kink, Value, at_kink, extremum};
 use crate::case::{Case, program::Program};
-use crate::graph::{Degree, NodeId, Op};
+use crate::graph::{Degree, NodeId, Op, Real};
 use Value::Point;
 use std::cell::RefCell;
 use std::cmp::Ordering;
@@ -29,6 +29,11 @@ enum Store {
     Sparse(HashMap<usize, Value>),
 }
 
+/// A norm of a row of a node: its degree, and what is added under the root.
+type NormKey = (NodeId, usize, Degree, Real);
+/// A cosine of a row of two nodes, and what is added to the squared norms.
+type CosineKey = ([NodeId; 2], usize, Real);
+
 /// An evaluation of a program at one precision.
 pub struct Evaluation<'a> {
     program: &'a Program,
@@ -36,11 +41,11 @@ pub struct Evaluation<'a> {
     effort: Effort,
     stores: Vec<Store>,
     exponentials: HashMap<(NodeId, usize), Option<Exponentials>>,
-    norms: HashMap<(NodeId, usize), RowNorm>,
-    cosines: HashMap<([NodeId; 2], usize), Cosine>,
+    norms: HashMap<NormKey, RowNorm>,
+    cosines: HashMap<CosineKey, Cosine>,
     maxima: HashMap<(NodeId, usize), Maximum>,
     totals: HashMap<(NodeId, usize), Ball>,
-    norm_parts: RefCell<HashMap<(NodeId, usize), Option<RowParts>>>,
+    norm_parts: RefCell<HashMap<NormKey, Option<RowParts>>>,
     /// How many elements of nodes have been evaluated; a reduction of n elements counts n.
     pub evaluations: u64,
 }
@@ -319,28 +324,28 @@ impl<'a> Evaluation<'a> {
             | Op::SoftCrossEntropy
             | Op::SoftCrossEntropyGradient => Point(self.exponential_row(id, element)),
             Op::Norm { p, epsilon } => {
-                self.fill_norm(id, element, *p, epsilon.get());
-                Point(self.norms[&(node.args[0], element)].norm.clone())
+                let key = self.fill_norm(id, element, *p, *epsilon);
+                Point(self.norms[&key].norm.clone())
             }
             Op::NormGradient { p, epsilon } => {
                 let row = self.dependence().row_number(id, element);
-                self.fill_norm(id, row, *p, epsilon.get());
+                let key = self.fill_norm(id, row, *p, *epsilon);
                 let (_, n, _) = self.dependence().rows_of(id).unwrap_or((0, 1, 1));
                 let (own, x) = (element % n, self.ball(id, 0, element));
-                self.norms[&(node.args[0], row)].gradient(own, &x, (p.power(), epsilon.get()), here, effort)
+                self.norms[&key].gradient(own, &x, (p.power(), epsilon.get()), here, effort)
             }
             Op::Normalize => {
                 let row = self.dependence().row_number(id, element);
                 let two = Degree::from(crate::graph::Power::Finite(2.0));
-                self.fill_norm(id, row, two, 0.0);
-                Point(self.ball(id, 0, element).div(&self.norms[&(node.args[0], row)].norm, prec))
+                let key = self.fill_norm(id, row, two, Real::new(0.0));
+                Point(self.ball(id, 0, element).div(&self.norms[&key].norm, prec))
             }
             Op::Cosine { epsilon } => {
-                let key = self.fill_cosine(id, element, epsilon.get());
+                let key = self.fill_cosine(id, element, *epsilon);
                 Point(self.cosines[&key].value(prec))
             }
             Op::CosineGradient { epsilon } => {
-                let key = self.fill_cosine(id, self.dependence().row_number(id, element), epsilon.get());
+                let key = self.fill_cosine(id, self.dependence().row_number(id, element), *epsilon);
                 let (x, y) = (self.ball(id, 0, element), self.ball(id, 1, element));
                 Point(self.cosines[&key].gradient(&x, &y, prec))
             }
@@ -355,26 +360,27 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    fn fill_norm(&mut self, id: NodeId, row: usize, p: Degree, epsilon: f64) {
-        let key = (self.program.graph.nodes()[id].args[0], row);
-        if self.norms.contains_key(&key) {
-            return;
+    /// A row's norm; its key.
+    fn fill_norm(&mut self, id: NodeId, row: usize, p: Degree, epsilon: Real) -> NormKey {
+        let key = (self.program.graph.nodes()[id].args[0], row, p, epsilon);
+        if !self.norms.contains_key(&key) {
+            let mut hulls = Vec::new();
+            let values = self.row(id, 0, row, &mut hulls);
+            let norm = RowNorm::of(&values, p.power(), epsilon.get(), self.effort.prec);
+            self.evaluations += values.len() as u64;
+            self.norms.insert(key, norm);
         }
-        let mut hulls = Vec::new();
-        let values = self.row(id, 0, row, &mut hulls);
-        let (count, norm) = (values.len(), RowNorm::of(&values, p.power(), epsilon, self.effort.prec));
-        self.evaluations += count as u64;
-        self.norms.insert(key, norm);
+        key
     }
 
     /// What a row of two arguments shares; its key.
-    fn fill_cosine(&mut self, id: NodeId, row: usize, epsilon: f64) -> ([NodeId; 2], usize) {
+    fn fill_cosine(&mut self, id: NodeId, row: usize, epsilon: Real) -> CosineKey {
         let args = &self.program.graph.nodes()[id].args;
-        let key = ([args[0], args[1]], row);
+        let key = ([args[0], args[1]], row, epsilon);
         if !self.cosines.contains_key(&key) {
             let (mut x_hulls, mut y_hulls) = (Vec::new(), Vec::new());
             let (x, y) = (self.row(id, 0, row, &mut x_hulls), self.row(id, 1, row, &mut y_hulls));
-            let (count, cosine) = (2 * x.len(), Cosine::of(&x, &y, epsilon, self.effort.prec));
+            let (count, cosine) = (2 * x.len(), Cosine::of(&x, &y, epsilon.get(), self.effort.prec));
             self.evaluations += count as u64;
             self.cosines.insert(key, cosine);
         }

@@ -1,30 +1,28 @@
 //! Balls of the focal loss and its gradient.
 //!
 //! *Sound*: compositions of sound operations, and where a saturated logit makes the loss differ from its limit by less than
-//! any precision shows, the side of the limit by the inequalities of [`Turned::limit`]. *Total*.
+//! any precision shows, the side of the limit by its expansion ([`Turned::expansions`]). *Total*.
 
 use super::ball::{Ball, Place, Side};
 use super::binary::weighted_sum;
 use super::elementary::{exp, expm1, log_sigmoid, pow, sigmoid, softplus};
+use super::monomial::Parts;
+use super::radius::Radius;
+use super::tails::{self, Tails};
 use crate::graph::{Focal, SoftTarget};
+use rug::Float;
 
-/// From this |z| on e^−|z| is less than 2^−11800.
-const SATURATED: f64 = 8192.0;
+/// A saturated loss or gradient is told by its side once its digits are below 2^−2048 of its limit, or below what the precision
+/// shows.
+const INVISIBLE: u32 = 2048;
 
-/// 1/ln 2, rounded down: e^−s is below 2^−prec from s = prec/this on. Before, digits tell more than a side.
-const LOG2_E: f64 = 1.44;
+/// Up to this s the error of an expansion, at least 32·e^−s, is not below 2^−20.
+const LEAST: f64 = 17.0;
 
-/// Up to this γ the inequalities of [`Turned::limit`] hold.
-const MOST_GAMMA: f64 = 1e6;
-
-/// The exact limits of the loss and of the size of the gradient that a saturated logit has, over α_t where that is a factor: the
-/// loss is strictly on one side of its limit, the size on the other, each no farther off than that of `within`.
-struct Limit {
-    loss: Ball,
-    slope: Ball,
-    within: [Ball; 2],
-    /// The loss's side.
-    side: Side,
+/// A number as an exact limit and what a saturated logit adds to it.
+struct Expansion {
+    limit: Ball,
+    rest: Tails,
 }
 
 /// A logit and its target, turned so that the logit is −s: (z, y, α) and (−z, 1−y, 1−α) have the same loss, and gradients
@@ -143,102 +141,111 @@ impl Turned {
         }
     }
 
-    /// What a saturated logit against its target is told by, where that is not enough digits.
+    /// The loss and the gradient's size (the derivative by s) of a saturated logit, as their limits and sums of c·e^−t.
     ///
-    /// With e = e^−s ≤ 2^−11800, γ ≤ 10⁶, and m = 2y − 1; each of w is at most 2^−11800 too, and e ≤ w. The inequalities used:
-    /// σ(−s) ≥ e/2 and ≤ e; ln(1 + w) ≥ w/2; (1 − r)^γ ≤ 1 − γr/2 and ≥ 1 − (γ+1)r, as γr ≤ 1; products of such
-    /// small parts are left out where a factor of two is kept for them.
+    /// With w = e^−s: ln(1 + w) = w·u and σ(−s) = w·u, u a number near 1, not always the same one. Then
+    /// softplus(s) = s + wu, σ(s)^γ = 1 + E with E = −γw·u, σ(−s)^γ = e^−γs·u.
     ///
-    /// - Two terms, a = α·y > 0 and b = (1−α)(1−y), b·e^−γs < a, γs ≥ 8(γ + 1). Loss: σ(s)^γ ≤ 1 − γe/4, softplus(s) ≤ s + e, and
-    ///   the other term is at most b·e^−γs·e < a·e, so it is below a·s as γs/4 ≥ 2; by at most (a·s·γ + a + b)·e.
-    ///   Gradient's size: a·σ(s)^γ·(σ(s) + γσ(−s)·softplus(s)) ≥ a·(1 − (γ+1)e + γse/4), less b·e^−γs·(1+γ)·e: above a; by at most
-    ///   (a·(s+2) + b)(γ+1)·e.
-    /// - 1 − e^−L, w = e^−ys, e^−L ≥ w/2, γys ≥ 8(γ + 8). Over α_t, the loss is at most (1 − γw/4)(ys + e): below ys, by at most
-    ///   (2(γ+1)ys + 1)w. The size of the gradient is at least y·(1 − (γ+1)w)(1 − e/y)(1 + γL·w/2), above y, as
-    ///   e/(yw) ≤ 4 (y > ½: 2/y; else 2e^(−s/2)/y with y ≥ 8192/s); by at most 2γ(ys + 1)w.
-    /// - σ(ms) for y > ½, w = e^−ms, γmys ≥ 8(γ + 2). Loss: σ(ms)^γ ≤ 1 − γw/4: below ys, by at most (γys + 1)w. Gradient's
-    ///   size: at least (1 − γw)(y − e + γm·(w/2)·ys), above y; by at most γ(ys + 1)w.
-    /// - y − mσ(−s) for y > ½, w = e, γms ≥ 8(γ + 2). With r = mσ(−s)/y, of [me/2y, me/y], the loss over α_t·y^γ is at most
-    ///   (1 − γr/2)(ys + e): below ys, by at most 2(γ+1)se + e. The gradient's size is at least
-    ///   (1 − (γ+1)r)(y − e + γmse/4), above y; by at most 2γ(s + 2)e.
-    /// - y + kσ(−s) for y < ½, k = 1 − 2y, γ > 0, e ≤ y·e^−100: the other way round. With r = kσ(−s)/y ≤ ke/y, of the loss both
-    ///   factors are above y^γ and ys; by at most e + 2γr(ys + e), as (1 + r)^γ ≤ 1 + 2γr. The gradient's two parts are of
-    ///   opposite signs: its size is at most (1 + 2γr)(y − e/2 − γkse/8), below y as s ≥ 16; by at most
-    ///   (γ+1)(s + 1/y + 1)e.
-    fn limit(&self) -> Option<Limit> {
-        let (prec, gamma) = (self.prec, self.focal.gamma());
-        let number = Ball::from_f64;
-        let above = |x: &Ball, bound: f64| x.sub(&number(bound), prec).place() == Place::Positive;
-        // Two terms have each its own factor; one weight has α_t in front, of which one part may be 0.
-        let factor = if self.two_terms { &self.parts[0] } else { &self.against };
-        let exact = [&self.s, &self.against, factor].iter().all(|x| x.is_exact() && !x.is_zero());
-        let saturated = SATURATED.max((f64::from(prec) - 64.0) / LOG2_E);
-        if !exact || !above(&self.s, saturated) || gamma > MOST_GAMMA {
+    /// - Two terms, a = α·y and b = (1−α)(1−y). Loss: a·(1 + E)(s + wu) + b·e^−γs·wu. Its derivative:
+    ///   a·(1 + E)(1 − wu + γwu(s + wu)) − b·e^−γs·(wu + γwu).
+    /// - One weight W = W₀ + E, L = ys + wu, W′ = D. Loss: W₀ys + EL + W₀wu. Its derivative: W₀y + E(y − wu) − W₀wu + DL. With
+    ///   m = 2y − 1:
+    ///   - 1 − e^−L to γ, v = e^−ys: W₀ = 1, E = −γvu, D = γW(y − σ(−s))/(e^L − 1) = γvu·(y − wu).
+    ///   - σ(ms)^γ, v = e^−ms, for m > 0: W₀ = 1, E = −γvu, D = γW·mσ(−ms) = γm·vu; for m = 0: W₀ = 2^−γ, E = D = 0.
+    ///   - y − mσ(−s) to γ: W₀ = y^γ, E = −W₀γ(m/y)wu, D = γW·mσ(−s)σ(s)/(y − mσ(−s)) = W₀γ(m/y)wu.
+    ///
+    /// How near to 1 each u is: with x the size of what is small (w; v; w·|m|/y ≤ w/y) and x ≤ ½, the ratios ln(1±x)/±x,
+    /// 1/(1±x) and e^−x are within 2x of 1, (e^t − 1)/t within |t| of it, |t| ≤ 2γx ≤ 1, and (1 ± x)^γ within 4γx. Each is within
+    /// 4(γ+1)x, so every product of at most four of them within 32(γ+1)x, if that is below 2^−20.
+    fn expansions(&self) -> Option<[Expansion; 2]> {
+        let (wide, gamma) = (tails::PRECISION, self.gamma());
+        if self.s.sub(&Ball::from_f64(LEAST), wide).place() != Place::Positive {
             return None;
         }
-        let decay = |x: &Ball| exp(&x.neg(), prec);
-        let (moved, product) = (self.gamma().mul(&self.s, prec), self.against.mul(&self.s, prec));
-        let more = self.gamma().add(&Ball::one(), prec);
+        let decay = |t: &Ball| exp(&t.neg(), 64).magnitude();
+        let (y, with, s) = (&self.against, &self.with, &self.s);
+        let product = y.mul(s, wide);
+        let gap = y.sub(with, wide);
+        let tilted = gap.mul(s, wide);
+        let small = match self.focal.soft {
+            _ if self.two_terms => decay(s),
+            SoftTarget::ExpBce => decay(&product),
+            SoftTarget::LogWeight if gap.is_zero() => decay(s),
+            SoftTarget::LogWeight if gap.place() == Place::Positive => decay(&tilted),
+            SoftTarget::InterpolateP => decay(s) * Ball::one().div(y, 64).magnitude(),
+            _ => return None,
+        };
+        let one = Ball::one();
+        let error = small * gamma.add(&one, 64).magnitude() * Radius::power_of_two(5);
+        if error >= Radius::power_of_two(-20) {
+            return None;
+        }
+        let tiny = Ball::around(Float::with_val(2, 0), error);
+        let about = |x: &Ball| x.add(&tiny, wide);
+        let (u, mul) = (about(&one), |x: &Ball, y: &Ball| x.mul(y, wide));
         if self.two_terms {
             let [a, b] = &self.parts;
-            let other = b.mul(&decay(&moved), prec);
-            let smaller = a.sub(&other, prec).place() == Place::Positive;
-            let (limit, e) = (a.mul(&self.s, prec), decay(&self.s));
-            let loss = limit.mul(&more, prec).add(a, prec).add(b, prec).mul(&e, prec);
-            let slope = a.mul(&self.s.add(&number(2.0), prec), prec).add(b, prec).mul(&more, prec);
-            let holds = smaller && above(&moved, 8.0 * (gamma + 1.0));
-            return holds.then(|| Limit {
-                loss: limit,
-                slope: a.clone(),
-                within: [loss, slope.mul(&e, prec)],
-                side: Side::Below,
-            });
+            let (later, moved) = (mul(s, &gamma.add(&one, wide)), mul(&gamma, &u));
+            // u − γu·(s + wu), and −γu + u·(γ(s + wu) − 1).
+            let fall = u.sub(&mul(&moved, &about(s)), wide);
+            let rise = mul(&u, &mul(&gamma, &about(s)).sub(&one, wide)).sub(&moved, wide);
+            let other = mul(b, &u.add(&moved, wide)).neg();
+            return Some([
+                Expansion {
+                    limit: a.mul(s, self.prec),
+                    rest: Tails::of([(mul(a, &fall), s.clone()), (mul(b, &u), later.clone())]),
+                },
+                Expansion { limit: a.clone(), rest: Tails::of([(mul(a, &rise), s.clone()), (other, later)]) },
+            ]);
         }
-        let gap = self.against.sub(&self.with, prec);
-        let tilted = gap.mul(&self.s, prec);
-        let reach = |x: &Ball| x.mul(&more, prec).mul(&number(2.0), prec);
-        let two_more = |x: &Ball| x.add(&number(2.0), prec);
-        let mut side = Side::Below;
-        let (holds, w, weight) = match self.focal.soft {
+        // W₀, −E and D over their decay, which is e^−t.
+        let (start, fall, change, t) = match self.focal.soft {
             SoftTarget::ExpBce => {
-                let strong = above(&self.gamma().mul(&product, prec), 8.0 * (gamma + 8.0));
-                (strong && above(&product, SATURATED), decay(&product), Ball::one())
+                let fall = mul(&gamma, &u);
+                (one, fall.clone(), mul(&fall, &about(y)), product.clone())
             }
+            SoftTarget::LogWeight if gap.is_zero() => (
+                pow(&Ball::from_f64(0.5), self.focal.gamma(), self.prec),
+                Ball::zero(),
+                Ball::zero(),
+                s.clone(),
+            ),
             SoftTarget::LogWeight => {
-                let strength = self.gamma().mul(&tilted.mul(&self.against, prec), prec);
-                let strong = above(&strength, 8.0 * (gamma + 2.0));
-                (strong && above(&tilted, SATURATED), decay(&tilted), Ball::one())
+                let fall = mul(&gamma, &u);
+                (one, fall.clone(), mul(&fall, &gap), tilted)
             }
-            SoftTarget::InterpolateP if gap.place() == Place::Negative => {
-                side = Side::Above;
-                let small = self.against.sub(&decay(&self.s.sub(&number(100.0), prec)), prec);
-                let holds = gamma > 0.0 && small.place() == Place::Positive;
-                (holds, decay(&self.s), pow(&self.against, gamma, prec))
+            _ => {
+                let start = pow(y, self.focal.gamma(), self.prec.max(wide));
+                let fall = mul(&mul(&start, &gamma), &mul(&gap.div(y, wide), &u));
+                (start, fall.clone(), fall, s.clone())
             }
-            SoftTarget::InterpolateP => {
-                let strong = above(&self.gamma().mul(&tilted, prec), 8.0 * (gamma + 2.0));
-                (strong, decay(&self.s), pow(&self.against, gamma, prec))
-            }
-            SoftTarget::Linear => return None,
         };
-        // 4(γ+1)(s + 2 + 1/y)w is more than any of the distances above.
-        let inverse = Ball::one().div(&self.against, prec);
-        let within = reach(&two_more(&self.s.add(&inverse, prec))).mul(&w, prec).mul(&weight, prec);
-        let within = within.mul(&number(2.0), prec);
-        holds.then(|| Limit {
-            loss: weight.mul(&product, prec),
-            slope: weight.mul(&self.against, prec),
-            within: [within.clone(), within],
-            side,
-        })
+        let (entropy, more) = (about(&product), mul(&start, &u));
+        let slope = mul(&change, &entropy).sub(&mul(&fall, &about(y)), wide);
+        Some([
+            Expansion {
+                limit: start.mul(&self.against.mul(s, self.prec), self.prec),
+                rest: Tails::of([(mul(&fall, &entropy).neg(), t.clone()), (more.clone(), s.clone())]),
+            },
+            Expansion {
+                limit: start.mul(y, self.prec),
+                rest: Tails::of([(slope, t), (more.neg(), s.clone())]),
+            },
+        ])
     }
 
-    /// The number strictly on a side of an exact limit, no farther off than `within`.
-    fn beside(limit: &Ball, within: &Ball, side: Side) -> Option<Ball> {
-        let Ball::Finite { mid, .. } = limit else { return None };
-        let distance = within.magnitude();
-        let told = limit.is_exact() && !distance.is_zero() && !distance.is_infinite();
-        told.then(|| Ball::sided(mid.clone(), distance, side))
+    /// What the expansion says where its tails are too small to show: the side of the limit.
+    fn beside(&self, Expansion { limit, rest }: Expansion) -> Option<Ball> {
+        let Ball::Finite { mid, .. } = &limit else { return None };
+        let (exponent, shown) = (i64::from(mid.get_exp()?), self.prec.saturating_sub(64).max(INVISIBLE));
+        let distance = rest.magnitude();
+        let side = match rest.place() {
+            Place::Positive => Side::Above,
+            Place::Negative => Side::Below,
+            Place::Zero | Place::Straddles => return None,
+        };
+        let invisible = distance.bound_exponent() < exponent - i64::from(shown);
+        (limit.is_exact() && invisible).then(|| Ball::sided(mid.clone(), distance, side))
     }
 
     /// α_t, or nothing where the two terms have their own.
@@ -247,15 +254,21 @@ impl Turned {
     }
 
     fn loss(&self) -> Ball {
-        let beside = self.limit().and_then(|limit| Turned::beside(&limit.loss, &limit.within[0], limit.side));
+        let beside = self.expansions().and_then(|[loss, _]| self.beside(loss));
         beside.map_or_else(|| self.plain_loss(), |loss| self.scaled(loss))
     }
 
-    /// The gradient by the turned logit −s, minus its size: on the side of minus its limit on which the loss is of its own.
+    /// The derivative by the turned logit −s.
     fn gradient(&self) -> Ball {
-        let beside =
-            self.limit().and_then(|limit| Turned::beside(&limit.slope.neg(), &limit.within[1], limit.side));
-        beside.map_or_else(|| self.plain_gradient(), |slope| self.scaled(slope))
+        let beside = self.expansions().and_then(|[_, size]| self.beside(size));
+        beside.map_or_else(|| self.plain_gradient(), |size| self.scaled(size.neg()))
+    }
+
+    /// The loss of a saturated logit as an exact number and tails.
+    fn loss_parts(&self) -> Option<Parts> {
+        let [Expansion { limit, rest }, _] = self.expansions()?;
+        let factor = if self.two_terms { Ball::one() } else { self.alpha_t() };
+        Parts::beside_exact(&factor.mul(&limit, self.prec), rest.times(&factor))
     }
 
     fn plain_loss(&self) -> Ball {
@@ -309,9 +322,55 @@ pub fn focal_gradient(z: &Ball, y: &Ball, focal: Focal, prec: u32) -> Ball {
     evaluated(z, y, focal, prec, gradient)
 }
 
+/// The focal loss of (z, y) as an exact number and what a saturated logit adds to it.
+pub fn focal_parts(z: &Ball, y: &Ball, focal: Focal, prec: u32) -> Option<Parts> {
+    Turned::of(z, y, focal, prec)?.loss_parts()
+}
+
 fn evaluated(z: &Ball, y: &Ball, focal: Focal, prec: u32, f: impl Fn(&Turned) -> Ball) -> Ball {
     if [z, y].iter().any(|x| matches!(x, Ball::Undefined)) {
         return Ball::Undefined;
     }
     Turned::of(z, y, focal, prec).map_or(Ball::Unknown, |turned| f(&turned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Real;
+
+    /// The expansions are the plain forms, and what they add to the limit is known to five digits at least.
+    #[test]
+    fn expansions_are_the_plain_forms() {
+        const PREC: u32 = 12_000;
+        let mut some = 0;
+        for soft in [SoftTarget::Linear, SoftTarget::InterpolateP, SoftTarget::ExpBce, SoftTarget::LogWeight]
+        {
+            for y in [0.0, 1.0, 0.5, 0.25, 0.75, 1e-9, 0.999] {
+                for gamma in [0.0, 0.5, 1.0, 2.0, 3.0] {
+                    for (z, alpha) in
+                        [(-20.0, None), (40.5, Some(0.25)), (-700.0, Some(1.0)), (1500.0, Some(0.0))]
+                    {
+                        let focal = Focal { alpha: alpha.map(Real::new), gamma: Real::new(gamma), soft };
+                        let turned = Turned::of(&Ball::from_f64(z), &Ball::from_f64(y), focal, PREC).unwrap();
+                        let Some([loss, size]) = turned.expansions() else { continue };
+                        let [loss, size] =
+                            [loss, size].map(|x| (turned.scaled(x.limit), turned.scaled(x.rest.sum(PREC))));
+                        let plain = [turned.plain_loss(), turned.plain_gradient().neg()];
+                        for ((limit, rest), plain) in [loss, size].into_iter().zip(plain) {
+                            let what = format!("{focal:?} z {z} y {y}");
+                            let gap = plain.sub(&limit, PREC);
+                            let place = gap.sub(&rest, PREC).place();
+                            let same = matches!(place, Place::Straddles | Place::Zero);
+                            assert!(same, "{what}: {gap:?} {rest:?}");
+                            let Ball::Finite { mid, rad, .. } = &rest else { panic!("{what}: {rest:?}") };
+                            let known = rad.to_float() * 1e5 < mid.clone().abs();
+                            some += usize::from(known && !mid.is_zero());
+                        }
+                    }
+                }
+            }
+        }
+        assert!(some > 400, "{some} are known well");
+    }
 }

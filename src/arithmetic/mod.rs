@@ -22,6 +22,7 @@ mod rows_soundness;
 #[cfg(test)]
 #[allow(dead_code)] // Shared with tests/ball_soundness.rs; each uses its part.
 mod specimen;
+mod tails;
 pub mod value;
 pub mod working;
 

@@ -6,9 +6,10 @@
 //! and may say that the number lies strictly beside that sum, as one-sided balls do. *Sound*: terms are only put together
 //! where their ratio is exactly rational. Not complete: `None` means "not known".
 
-use super::ball::{Ball, Side, joined};
+use super::ball::{Ball, Place, Side, joined};
 use super::elementary::small_fraction;
 use super::radius::Radius;
+use super::tails::{self, Tails};
 use crate::graph::Power;
 use rug::{Float, Integer, Rational, ops::Pow};
 use std::sync::Arc;
@@ -110,10 +111,11 @@ const MOST_BITS: u32 = 1 << 16;
 /// Norms of whole degrees up to this one are roots of rationals.
 const MOST_DEGREE: f64 = 8.0;
 
-/// A number as a sum of monomials, of which no two have a known rational ratio, or on one side of that sum.
+/// A number as a sum of monomials, of which no two have a known rational ratio, and of tails; or on one side of that sum.
 #[derive(Clone, Debug)]
 pub struct Parts {
     terms: Vec<Monomial>,
+    tails: Tails,
     side: Side,
 }
 
@@ -130,7 +132,7 @@ impl Parts {
 
     /// An exact rational.
     pub fn rational(x: Rational) -> Parts {
-        Parts { terms: Monomial::rational(x).into_iter().collect(), side: Side::Any }
+        Parts { terms: Monomial::rational(x).into_iter().collect(), tails: Tails::default(), side: Side::Any }
     }
 
     /// ±√radicand, of a rational that is at least 0.
@@ -141,9 +143,15 @@ impl Parts {
         Parts::from(Monomial { negative, radicand, degree: 2, atoms: Vec::new() })
     }
 
+    /// An exact number and tails.
+    pub fn beside_exact(x: &Ball, tails: Tails) -> Option<Parts> {
+        Some(Parts { tails, ..Parts::exactly(x)? })
+    }
+
     /// −x.
     pub fn neg(self) -> Parts {
-        Parts { terms: self.terms.into_iter().map(Monomial::neg).collect(), side: self.side.flipped() }
+        let terms = self.terms.into_iter().map(Monomial::neg).collect();
+        Parts { terms, tails: self.tails.times(&Ball::one().neg()), side: self.side.flipped() }
     }
 
     /// a + b, unless they lie on different sides of their sums.
@@ -154,10 +162,14 @@ impl Parts {
             return None;
         }
         for term in other.terms {
-            let known = self.terms.iter().enumerate().find_map(|(at, own)| {
-                let ratio = term.clone().div(own.clone())?.to_rational()?;
-                Some((at, ratio + 1u32))
-            });
+            let mut known = None;
+            for (at, own) in self.terms.iter().enumerate() {
+                // A ratio that is too large to write may be rational: then nothing is known.
+                if let Some(ratio) = term.clone().div(own.clone())?.to_rational() {
+                    known = Some((at, ratio + 1u32));
+                    break;
+                }
+            }
             match known {
                 None => self.terms.push(term),
                 Some((at, factor)) => {
@@ -168,29 +180,36 @@ impl Parts {
                 }
             }
         }
-        Some(Parts { terms: self.terms, side })
+        Some(Parts { terms: self.terms, tails: self.tails.and(other.tails), side })
     }
 
     /// a · b, where one is a single exact monomial.
     pub fn mul(self, other: Parts) -> Option<Parts> {
-        let (factor, rest) = if self.side == Side::Any && self.terms.len() <= 1 {
-            (self, other)
-        } else if other.side == Side::Any && other.terms.len() <= 1 {
-            (other, self)
-        } else {
-            return None;
+        let single = |x: &Parts| x.side == Side::Any && x.tails.is_empty() && x.terms.len() <= 1;
+        let (factor, rest) = match (single(&self), single(&other)) {
+            (true, _) => (self, other),
+            (_, true) => (other, self),
+            _ => return None,
         };
         let Some(factor) = factor.terms.into_iter().next() else {
             return Some(Parts::rational(Rational::new()));
         };
         let side = if factor.negative { rest.side.flipped() } else { rest.side };
+        let tails = match rest.tails.is_empty() {
+            true => rest.tails,
+            false => rest.tails.times(&ball(&factor.to_rational()?)),
+        };
         let terms = rest.terms.into_iter().map(|term| term.mul(factor.clone()));
-        Some(Parts { terms: terms.collect::<Option<_>>()?, side })
+        Some(Parts { terms: terms.collect::<Option<_>>()?, tails, side })
     }
 
     /// a / b, where b is a single monomial, exact; or positive and above it, and a has a single term.
     pub fn div(self, other: Parts) -> Option<Parts> {
         let [divisor] = &other.terms[..] else { return None };
+        let exact = other.tails.is_empty() && (other.side == Side::Any || self.tails.is_empty());
+        if !exact {
+            return None;
+        }
         let moved = match (other.side, &self.terms[..]) {
             (Side::Any, _) => Side::Any,
             // The greater the divisor, the nearer to 0.
@@ -267,11 +286,16 @@ impl Parts {
         Parts::of(x).filter(|parts| parts.side == Side::Any)
     }
 
-    /// The side of the other terms' sum on which the number is, where these terms are all of one sign: every monomial's
-    /// sign is known.
-    fn beside<'a>(&self, mut others: impl Iterator<Item = &'a Monomial>) -> Option<Side> {
-        others.try_fold(self.side, |side, term| {
-            let own = if term.negative { Side::Below } else { Side::Above };
+    /// The side of the other terms' sum on which the number is, where these terms and the tails are all of one sign: every
+    /// monomial's sign is known.
+    fn beside<'a>(&self, others: impl Iterator<Item = &'a Monomial>) -> Option<Side> {
+        let tails = match self.tails.place() {
+            Place::Zero => None,
+            Place::Straddles => return None,
+            place => Some(place == Place::Negative),
+        };
+        others.map(|term| term.negative).chain(tails).try_fold(self.side, |side, negative| {
+            let own = if negative { Side::Below } else { Side::Above };
             (side == Side::Any || side == own).then_some(own)
         })
     }
@@ -283,7 +307,7 @@ impl Parts {
 
     /// The number itself, or one that it is strictly beside, where that is a dyadic rational: all of its digits.
     pub fn to_exact(&self) -> Option<(Float, Side)> {
-        let rational = self.terms.iter().find_map(Monomial::to_rational).unwrap_or_default();
+        let rational: Rational = self.terms.iter().filter_map(Monomial::to_rational).sum();
         let side = self.beside(self.terms.iter().filter(|term| term.to_rational().is_none()))?;
         if !rational.denom().is_power_of_two() {
             return None;
@@ -294,9 +318,15 @@ impl Parts {
     }
 }
 
+/// A rational as a ball of the tails' precision.
+fn ball(x: &Rational) -> Ball {
+    let exact = |n: &Integer| Ball::exact(Float::with_val(n.significant_bits().max(2), n));
+    exact(x.numer()).div(&exact(x.denom()), tails::PRECISION)
+}
+
 impl From<Monomial> for Parts {
     fn from(term: Monomial) -> Parts {
-        Parts { terms: vec![term], side: Side::Any }
+        Parts { terms: vec![term], tails: Tails::default(), side: Side::Any }
     }
 }
 

@@ -1,11 +1,15 @@
 //! The check against the oracle: cases are made as the regimes say, and proved on the spot.
 
-use super::{CheckError, NoTruth, Options, Progress, Silent, Source, Truths, run_with};
+use super::{
+    CheckError, DEFAULT_LONG, DEFAULT_LONGER, DEFAULT_LONGER_CASES, LONGEST, NoTruth, Options, Progress,
+    Silent, Source, Truths, run_with,
+};
 use crate::case::Case;
 use crate::case::regime::{Regime, Taken, generate};
 use crate::format::Format;
 use crate::judge::{Fares, Machine, Trivial, fares};
 use crate::kernel::{Kernel, Support};
+use crate::loss::Spec;
 use crate::report::Report;
 use crate::subject::{InProcess, Subject};
 use crate::tensor::Tensor;
@@ -53,12 +57,25 @@ impl Source for Live<'_> {
     fn cases(&self, support: &Support, format: Format, regime: Regime) -> Vec<Case> {
         let Some(entry) = loss::find(&support.loss) else { return Vec::new() };
         let Options { seed, cases, long, .. } = *self.options;
-        generate(entry, format, regime, &Taken::of(support), seed, cases, long)
+        let taken = Taken::of(support);
+        let made = |count, long| generate(entry, format, regime, &taken, seed, count, long);
+        let mut made_all = made(cases, long.unwrap_or(DEFAULT_LONG));
+        if regime == Regime::Long && long.is_none() && format == Format::F32 {
+            let longer = if has_classes(entry.spec()) { LONGEST } else { DEFAULT_LONGER };
+            let count = DEFAULT_LONGER_CASES.min(made_all.len());
+            made_all.splice(..count, made(count, longer));
+        }
+        made_all
     }
 
     fn truths(&self, _support: &Support, _format: Format) -> Box<dyn Truths + '_> {
         Box::new(Oracle(self.options.tier))
     }
+}
+
+/// Whether an input is rows of classes.
+fn has_classes(spec: &Spec) -> bool {
+    spec.inputs.iter().any(|input| input.shape == ["N", "C"])
 }
 
 /// The oracle as a source of truth, by a tier of choice.

@@ -33,12 +33,19 @@ use std::time::Instant;
 /// seconds on two cores.
 pub const DEFAULT_CASES: usize = 36;
 
-/// The number of classes or elements in the regime `long` where nothing else is said: two tiles of 1024, as kernels have
-/// them, so that one of them can be masked as a whole. 128 Ki ([`LONGEST`]) shows every danger, and takes its time.
+/// The number of classes of the largest vocabularies: the length of the regime `long` where it is asked for by name.
+pub const LONGEST: usize = 128 << 10;
+
+/// The length of the cases of `long` where nothing else is said: two tiles of 1024, as kernels have them, so that one of
+/// them can be masked as a whole.
 pub const DEFAULT_LONG: usize = 2 << 10;
 
-/// The number of classes of the largest vocabularies.
-pub const LONGEST: usize = 128 << 10;
+/// How many of a loss's f32 cases are longer: one each of the two masks that the regime begins with. Rows of classes
+/// have [`LONGEST`] there, other axes [`DEFAULT_LONGER`], which is many blocks of a sum and does not take as long.
+pub const DEFAULT_LONGER_CASES: usize = 2;
+
+/// The length of the longer cases of losses without classes.
+pub const DEFAULT_LONGER: usize = 16 << 10;
 
 /// One of the parts into which a run is split.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -66,8 +73,8 @@ pub struct Options {
     pub shard: Option<Shard>,
     /// The level that is demanded.
     pub require: Level,
-    /// The number of classes or elements in the regime `long`.
-    pub long: usize,
+    /// The number of classes or elements in the regime `long`; `None` for [`DEFAULT_LONG`], and more in the first f32 cases.
+    pub long: Option<usize>,
     /// Which arithmetic proves.
     pub tier: Tier,
 }
@@ -82,7 +89,7 @@ impl Default for Options {
             seed: 0,
             shard: None,
             require: Level::Stable,
-            long: DEFAULT_LONG,
+            long: None,
             tier: Tier::default(),
         }
     }

@@ -4,7 +4,8 @@ use super::report::{Target, publish, targets};
 use super::style::{Bar, Colours};
 use super::{FAILS, HOLDS, Stop, eval, names, print, stop};
 use crate::case::Case;
-use crate::check::{self, DEFAULT_CASES, DEFAULT_LONG, LONGEST, Options, Replayed, Shard};
+use crate::case::regime::Regime;
+use crate::check::{self, DEFAULT_CASES, LONGEST, Options, Replayed, Shard};
 use crate::golden;
 use crate::judge::Level;
 use crate::kernel;
@@ -40,9 +41,10 @@ pub(super) struct Args {
     /// Cases per loss, format and regime
     #[arg(long, value_name = "N", default_value_t = DEFAULT_CASES as u32, value_parser = clap::value_parser!(u32).range(1..))]
     cases: u32,
-    /// The number of classes or elements in the regime `long`; 131072 shows every danger
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_LONG as u32, value_parser = clap::value_parser!(u32).range(1..=LONGEST as i64))]
-    long: u32,
+    /// The number of classes or elements in the regime `long`. By default 131072 with `--regime long`; else 2048, and in
+    /// the first two f32 cases of a loss 131072 classes or 16384 elements
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=LONGEST as i64))]
+    long: Option<u32>,
     /// The seed of the cases
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
@@ -110,14 +112,16 @@ fn options(args: &Args) -> Result<Options, Stop> {
         losses.push(names::loss(name)?.spec().id.to_owned());
     }
     let formats = args.format.iter().map(|name| names::format(name)).collect::<Result<_, _>>()?;
-    let regimes = args.regime.iter().map(|name| names::regime(name)).collect::<Result<_, _>>()?;
+    let regimes: Vec<Regime> =
+        args.regime.iter().map(|name| names::regime(name)).collect::<Result<_, _>>()?;
+    let asked_for_long = regimes.contains(&Regime::Long).then_some(LONGEST);
     Ok(Options {
         losses,
         formats,
         regimes,
         cases: args.cases as usize,
         seed: args.seed,
-        long: args.long as usize,
+        long: args.long.map(|long| long as usize).or(asked_for_long),
         shard: args.shard.as_deref().map(shard).transpose()?,
         require: names::level(&args.require)?,
         tier: args.tier.map_or(Tier::default(), |TierName::Mpfr| Tier::Mpfr),

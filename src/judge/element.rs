@@ -84,6 +84,17 @@ impl Judge {
         longest_sum: usize,
     ) -> Outcome {
         let bounds = Bounds { budget, backward, longest_sum };
+        let outcome = self.against(truth, got, bounds);
+        // A subnormal that may be flushed to 0 has no reciprocal and no logarithm, and makes 0 of what is infinite otherwise:
+        // NaN and infinity are not wrong there, and not right either.
+        let open = self.flushes && budget.is_infinite() && *truth != Truth::Undefined;
+        match outcome {
+            Outcome::Judged { level: Level::Broken, .. } if open => Outcome::Unbounded,
+            _ => outcome,
+        }
+    }
+
+    fn against(&self, truth: &Truth, got: f64, bounds: Bounds) -> Outcome {
         match truth {
             Truth::Undecided { .. } => Outcome::Undecided,
             Truth::Undefined if got.is_nan() => CORRECT,

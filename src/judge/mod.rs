@@ -133,7 +133,7 @@ pub struct OutputVerdict {
     /// Elements without a proved truth.
     pub undecided: usize,
     /// Elements whose budget is infinite and that need one: neither passed nor failed, and in no level. A bug of the
-    /// definition, to be reported as one.
+    /// definition, to be reported as one, unless the machine flushes.
     pub unbounded: usize,
     /// The largest error in ulp of the truth.
     pub max_ulp: f64,
@@ -164,7 +164,7 @@ impl OutputVerdict {
 ///   is a number that no overflow makes, finite and, in a gradient, not 0 either (which is what a quotient by infinity
 ///   is), and misses the demand: that is judged as ever
 /// - an infinite or missing budget: an element that is accurate without it has its level; one that is broken by NaN or
-///   infinity is; any other is counted as unbounded
+///   infinity is, unless the machine flushes and may have met a 0 there; any other is counted as unbounded
 /// - an output without elements has no level
 ///
 /// Total: nothing in the arguments makes it panic.

@@ -306,6 +306,27 @@ fn undecided_and_unbounded_neither_pass_nor_fail() {
 }
 
 #[test]
+fn what_may_have_been_flushed_to_0_is_not_wrong_for_having_no_logarithm() {
+    let infinite = f64::INFINITY;
+    let open = |y: f64| Question { flushes: true, ..Question::of(Format::F32, y).within(infinite, infinite) };
+    let overflow = Truth::Overflow(Canonical::from_f64(1e39, Format::F32));
+    let overflow =
+        Question { flushes: true, ..Question::gradient(Format::F32, overflow).within(infinite, infinite) };
+    for got in [f64::NAN, infinite, -infinite, 7.0] {
+        let verdict = open(-87.5).verdict(got);
+        assert_eq!((verdict.unbounded, verdict.level(), verdict.faults.len()), (1, None, 0), "{got}");
+    }
+    assert_eq!(overflow.verdict(f64::NAN).unbounded, 1);
+    // A bound convicts as ever, and so does an answer that owes NaN or infinity.
+    let bounded = Question { flushes: true, ..Question::of(Format::F32, -87.5).within(1.0, 1.0) };
+    assert_eq!(bounded.judge(f64::NAN), (Level::Broken, Some(Fault::SpuriousNan)));
+    let undefined = Question { truth: Truth::Undefined, ..open(1.0) };
+    assert_eq!(undefined.judge(1.0), (Level::Broken, Some(Fault::MissingNan)));
+    let keeps = Question { flushes: false, ..open(-87.5) };
+    assert_eq!(keeps.judge(f64::NAN), (Level::Broken, Some(Fault::SpuriousNan)));
+}
+
+#[test]
 fn an_output_of_another_shape_or_dtype_is_broken_everywhere() {
     let case = case(Format::F32, 2);
     let truth = || vec![proved(1.0, Format::F32); 2];

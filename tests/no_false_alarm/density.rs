@@ -1,6 +1,6 @@
 //! Losses of a distribution or a margin, element by element, as plain loops.
 
-use crate::form::{Form, Reduction, Way, answer, input};
+use crate::form::{Form, Order, Reduction, Way, answer, input};
 use crate::number::Number;
 use lossproof::case::{Case, Tensors};
 
@@ -33,16 +33,24 @@ pub fn gaussian_nll<N: Number>(case: &Case, form: Form) -> Tensors {
         let floored = floor.as_ref().is_some_and(|floor| v < floor);
         let v = if floored { floor.clone().expect("a floor") } else { v.clone() };
         let quotient = r.clone() / v.clone();
-        let square = r.clone() * r / v.clone();
+        let square = r.clone() * r.clone() / v.clone();
         let term = half.clone() * (v.ln() + square.clone());
         terms.push(if case.params.flag("full") { term + half.clone() * N::ln_2_pi() } else { term });
         let by_variance = match form.way {
             _ if floored && !straight_through => N::zero(),
             Way::Usual => half.clone() * (N::one() / v.clone() - quotient.clone() * quotient.clone()),
-            Way::Other => half.clone() * ((N::one() - square) / v),
+            Way::Other => half.clone() * ((N::one() - square) / v.clone()),
         };
-        for (by, x) in by.iter_mut().zip([quotient.clone(), -quotient, by_variance]) {
-            by.push(if x.is_zero() { x } else { reduction.scaled(i, &[x]) });
+        // At 300 bits all divisions are one, the last: what is exact, or a tie, is one then.
+        let by_mean = match form.order {
+            Order::DivisorLast => reduction.quotient(i, &[r.clone()], v),
+            _ if quotient.is_zero() => quotient,
+            _ => reduction.scaled(i, &[quotient]),
+        };
+        let by_variance =
+            if by_variance.is_zero() { by_variance } else { reduction.scaled(i, &[by_variance]) };
+        for (by, x) in by.iter_mut().zip([by_mean.clone(), -by_mean, by_variance]) {
+            by.push(x);
         }
     }
     let [by_mean, by_target, by_variance] = by;

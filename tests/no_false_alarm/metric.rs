@@ -111,26 +111,59 @@ pub fn triplet_margin<N: Number>(case: &Case, form: Form) -> Tensors {
     answer(case, &reduction.loss(case, &terms), gradients)
 }
 
+/// What a row is divided by, so that neither its square nor a product of norms leaves the range.
+enum Scale<N> {
+    /// The power of two of the largest coordinate.
+    Power(i32),
+    /// The largest coordinate.
+    Largest(N),
+}
+
+impl<N: Number> Scale<N> {
+    /// Of a row, or of the root of what is added to its square where that is larger.
+    fn of(form: Form, row: &[N], root: &N) -> Scale<N> {
+        let largest = row.iter().fold(root.clone(), |largest, x| largest.max(&x.abs()));
+        match form.way {
+            _ if largest.is_zero() || largest.is_nan() => Scale::Power(0),
+            Way::Usual => Scale::Power(largest.exponent()),
+            Way::Other => Scale::Largest(largest),
+        }
+    }
+
+    fn over(&self, x: &N) -> N {
+        match self {
+            Scale::Power(e) => x.shifted(-e),
+            Scale::Largest(largest) => x.clone() / largest.clone(),
+        }
+    }
+}
+
 pub fn cosine_embedding<N: Number>(case: &Case, form: Form) -> Tensors {
     let [rows, dimensions] = case.input("x1").shape[..] else { unreachable!("rows of coordinates") };
     let [x, y] = ["x1", "x2"].map(|name| input::<N>(case, name));
     let target = case.input("target").floats();
     let epsilon = case.params.number("epsilon").filter(|&epsilon| epsilon > 0.0).map(N::of);
+    let root = epsilon.as_ref().map_or(N::zero(), N::sqrt);
     let margin = N::of(case.params.number("margin").expect("a number"));
-    let norm = Norm { form, p: Some(2.0), epsilon };
     let reduction = Reduction::of(case, form, || N::of(rows as f64));
     let (mut terms, mut by_x, mut by_y) = (Vec::new(), Vec::new(), Vec::new());
     for (n, &target) in target.iter().enumerate() {
         let row = n * dimensions..(n + 1) * dimensions;
-        let (x, y) = (&x[row.clone()], &y[row]);
-        let (length_x, length_y) = (norm.of(x), norm.of(y));
+        let rows = [&x[row.clone()], &y[row]];
+        let scales = rows.map(|row| Scale::of(form, row, &root));
+        let [x, y] = [0, 1].map(|i| rows[i].iter().map(|x| scales[i].over(x)).collect::<Vec<N>>());
+        let length = |row: &[N], scale: &Scale<N>| {
+            let epsilon = epsilon.as_ref().map(|epsilon| scale.over(&scale.over(epsilon)));
+            Norm { form, p: Some(2.0), epsilon }.of(row)
+        };
+        let (length_x, length_y) = (length(&x, &scales[0]), length(&y, &scales[1]));
         let over = |x: &[N], length: &N| x.iter().map(|x| x.clone() / length.clone()).collect::<Vec<N>>();
-        let (unit_x, unit_y) = (over(x, &length_x), over(y, &length_y));
+        let (unit_x, unit_y) = (over(&x, &length_x), over(&y, &length_y));
         let dot = |x: &[N], y: &[N]| {
             form.sum(&x.iter().zip(y).map(|(x, y)| x.clone() * y.clone()).collect::<Vec<_>>())
         };
         let cosine = match form.way {
-            Way::Usual => dot(x, y) / (length_x.clone() * length_y.clone()),
+            Way::Usual => dot(&x, &y) / (length_x.clone() * length_y.clone()),
             // Both normalised first.
             Way::Other => dot(&unit_x, &unit_y),
         };
@@ -138,16 +171,16 @@ pub fn cosine_embedding<N: Number>(case: &Case, form: Form) -> Tensors {
         let gap = if together { N::one() - cosine.clone() } else { cosine.clone() - margin.clone() };
         let misses = gap <= N::zero();
         let counts = together || !misses;
-        let gradient = |own: &[N], other: &[N], length: &N| -> Vec<N> {
+        let gradient = |own: &[N], other: &[N], length: &N, scale: &Scale<N>| -> Vec<N> {
             let slope = own.iter().zip(other).map(|(own, other)| {
-                let slope = (other.clone() - cosine.clone() * own.clone()) / length.clone();
+                let slope = scale.over(&((other.clone() - cosine.clone() * own.clone()) / length.clone()));
                 let slope = if together { -slope } else { slope };
                 if counts { reduction.scaled(n, &[slope]) } else { N::zero() }
             });
             slope.collect()
         };
-        by_x.extend(gradient(&unit_x, &unit_y, &length_x));
-        by_y.extend(gradient(&unit_y, &unit_x, &length_y));
+        by_x.extend(gradient(&unit_x, &unit_y, &length_x, &scales[0]));
+        by_y.extend(gradient(&unit_y, &unit_x, &length_y, &scales[1]));
         terms.push(if !together && gap < N::zero() { N::zero() } else { gap });
     }
     answer(case, &reduction.loss(case, &terms), vec![("x1", by_x), ("x2", by_y)])

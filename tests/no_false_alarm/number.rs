@@ -31,6 +31,11 @@ pub trait Number:
     fn sqrt(&self) -> Self;
     fn pow(&self, p: &Self) -> Self;
 
+    /// x·2^e, by a shift.
+    fn shifted(&self, e: i32) -> Self;
+    /// The exponent of its leading bit, of a number that is not 0.
+    fn exponent(&self) -> i32;
+
     /// ln 2.
     fn ln_2() -> Self;
     /// ln 2π.
@@ -194,6 +199,14 @@ impl<A: Arithmetic> Neg for In<A> {
 }
 
 impl<A: Arithmetic> Number for In<A> {
+    fn shifted(&self, e: i32) -> In<A> {
+        In::rounded(libm::scalbn(self.0, e))
+    }
+
+    fn exponent(&self) -> i32 {
+        libm::ilogb(self.0)
+    }
+
     fn ln_2() -> In<A> {
         In::rounded(std::f64::consts::LN_2)
     }
@@ -243,16 +256,21 @@ impl<A: Arithmetic> Number for In<A> {
     }
 }
 
+/// What stands for an exponential beyond MPFR's exponents, with room for what it is multiplied by.
+pub fn least(bits: u32) -> Float {
+    Float::with_val(bits, 1) >> (1u32 << 29)
+}
+
 /// A difference that has lost all but so many bits of its operands is what their rounding left over: 0.
 const LEFT_OVER: i64 = 20;
 
-/// So many bits, with an exponent that never ends. Basic operations round to odd, so that a number just beside a tie of a
+/// So many bits, with an exponent that never ends. Operations round to odd, so that a number just beside a tie of a
 /// narrow format stays on its side of it.
 #[derive(Clone, Debug, PartialEq, PartialOrd)]
 pub struct Wide<const BITS: u32>(Float);
 
 /// What is rounded towards 0, with the last bit set where something was cut off.
-fn to_odd((mut x, direction): (Float, Ordering)) -> Float {
+pub fn to_odd((mut x, direction): (Float, Ordering)) -> Float {
     let is_even = |x: &Float| {
         let integer = x.to_integer_exp();
         integer
@@ -265,8 +283,15 @@ fn to_odd((mut x, direction): (Float, Ordering)) -> Float {
 }
 
 impl<const BITS: u32> Wide<BITS> {
-    fn map(&self, f: impl FnOnce(Float) -> Float) -> Wide<BITS> {
-        Wide(f(self.0.clone()))
+    pub fn of_float(x: Float) -> Wide<BITS> {
+        Wide(x)
+    }
+
+    /// A function of it, from what MPFR rounds towards 0.
+    fn map(&self, f: impl FnOnce(&mut Float, Round) -> Ordering) -> Wide<BITS> {
+        let mut x = self.0.clone();
+        let direction = f(&mut x, Round::Zero);
+        Wide(to_odd((x, direction)))
     }
 
     fn without_left_over(sum: Float, a: &Float, b: &Float) -> Wide<BITS> {
@@ -315,6 +340,14 @@ impl<const BITS: u32> Neg for Wide<BITS> {
 }
 
 impl<const BITS: u32> Number for Wide<BITS> {
+    fn shifted(&self, e: i32) -> Wide<BITS> {
+        Wide(self.0.clone() << e)
+    }
+
+    fn exponent(&self) -> i32 {
+        self.0.get_exp().map_or(0, |e| e - 1)
+    }
+
     fn ln_2() -> Wide<BITS> {
         Wide(Float::with_val(BITS, Constant::Log2))
     }
@@ -337,34 +370,31 @@ impl<const BITS: u32> Number for Wide<BITS> {
 
     /// Where even MPFR's exponents end, something is left that is not 0.
     fn exp(&self) -> Wide<BITS> {
-        let least = || Float::with_val(BITS, 1) >> (1u32 << 30);
-        self.map(|x| match x.is_finite() {
-            true => Some(x.exp()).filter(|y| !y.is_zero()).unwrap_or_else(least),
-            false => x.exp(),
-        })
+        let y = self.map(Float::exp_round);
+        if self.0.is_finite() && y.is_zero() { Wide(least(BITS)) } else { y }
     }
 
     fn exp2(&self) -> Wide<BITS> {
-        self.map(Float::exp2)
+        self.map(Float::exp2_round)
     }
 
     fn expm1(&self) -> Wide<BITS> {
-        self.map(Float::exp_m1)
+        self.map(Float::exp_m1_round)
     }
 
     fn ln(&self) -> Wide<BITS> {
-        self.map(Float::ln)
+        self.map(Float::ln_round)
     }
 
     fn ln_1p(&self) -> Wide<BITS> {
-        self.map(Float::ln_1p)
+        self.map(Float::ln_1p_round)
     }
 
     fn sqrt(&self) -> Wide<BITS> {
-        self.map(Float::sqrt)
+        self.map(Float::sqrt_round)
     }
 
     fn pow(&self, p: &Wide<BITS>) -> Wide<BITS> {
-        Wide(Float::with_val(BITS, rug::ops::Pow::pow(&self.0, &p.0)))
+        self.map(|x, round| rug::ops::PowAssignRound::pow_assign_round(x, &p.0, round))
     }
 }

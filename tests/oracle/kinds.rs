@@ -3,6 +3,7 @@
 use crate::helpers::{Draft, answer, prove};
 use lossproof::case::Case;
 use lossproof::format::{Canonical, Format};
+use lossproof::loss::ParamValue;
 use lossproof::truth::Truth;
 
 const LOSS: usize = 0;
@@ -239,4 +240,50 @@ fn a_certain_class_has_forty_digits_too() {
         }
     }
     assert!(outputs[GRADIENT].1[0].as_ref().is_some_and(|(low, _)| low.starts_with("-1.7764165656")));
+}
+
+/// Saturated focal terms add up to an exact number and to tails of both signs, which no precision shows: just below where the
+/// tail of a wrong logit is the longest, just above where a right one's is.
+#[test]
+fn saturated_focal_terms_of_both_kinds_are_proved() {
+    let sum = |gamma: f64, logits: &[f64], target: &[f64]| {
+        let case = Draft::new(Format::F64)
+            .floats("logits", &[logits.len()], logits)
+            .floats("target", &[target.len()], target)
+            .param("gamma", gamma)
+            .param("reduction", "sum")
+            .case("focal_sigmoid");
+        match prove(&case)[LOSS].elements[0] {
+            // The rounded sum, and whether the true one is below, at it or above.
+            Truth::Proved(y) => (y.round(Format::F64), -y.error_of(y.round(Format::F64)).signum()),
+            ref other => panic!("{other:?}"),
+        }
+    };
+    // 25000000.5 − c·e^−1.00000002e8 + c·e^−3e8.
+    let exact = 0.25 * 100_000_002.0;
+    assert_eq!(sum(2.0, &[-100_000_002.0, -99_999_999.5], &[1.0, 0.0]), (exact, -1.0));
+    // Beyond MPFR's own exponents: e^−1e300 against e^−3e299 and e^−2.7e300.
+    assert_eq!(sum(2.0, &[-1e300, -1e299], &[1.0, 0.0]), (0.25e300, 1.0));
+    assert_eq!(sum(2.0, &[-1e300, -9e299], &[1.0, 0.0]), (0.25e300, -1.0));
+    // Without a focal weight both are above.
+    assert_eq!(sum(0.0, &[-1e300, -9e299], &[1.0, 0.0]), (0.25e300, 1.0));
+}
+
+/// A sum of two numbers so far apart that their quotient is not written out: 50000 − c·e^−50000 + 2^−65481·5000.1, which is above
+/// 50000 though the longest tail is below.
+#[test]
+fn a_focal_term_below_all_precisions_is_not_lost() {
+    let case = Draft::new(Format::F64)
+        .floats("logits", &[2], &[-50_000.0, -5000.1])
+        .floats("target", &[2], &[1.0, 0.5])
+        .param("alpha", ParamValue::Null)
+        .param("gamma", 65_480.0)
+        .param("soft_target", "log_weight")
+        .param("reduction", "sum")
+        .case("focal_sigmoid");
+    match prove(&case)[LOSS].elements[0] {
+        Truth::Proved(y) => assert!(y.error_of(50_000.0) < 0.0, "{y:?}"),
+        Truth::Undecided { .. } => {}
+        ref other => panic!("{other:?}"),
+    }
 }

@@ -56,14 +56,27 @@ pub fn bce_with_logits(m: &mut Erring, z: &Value, y: &Value) -> Value {
     m.add(&linear, &tail)
 }
 
+/// ln cosh x / ½x², from ln cosh x = ½·log1p(sinh² x).
+fn series(x: &Float) -> Float {
+    if x.is_zero() {
+        return Float::with_val(BITS, 1);
+    }
+    let square = Float::with_val(BITS, x.sinh_ref()).square();
+    square.ln_1p() / Float::with_val(BITS, x.square_ref())
+}
+
 fn log_cosh(m: &mut Erring, x: &Value) -> Value {
     let a = x.abs();
     if a.is_exactly(0.0) {
         return a;
     }
     if a.x < 0.05 {
-        let exact = Float::with_val(BITS, a.x.cosh_ref()).ln();
-        return m.ulps(exact, 2.0);
+        // ½x²·(1 − x²/6 + …): the bracket has one rounding, its last difference.
+        let square = m.mul(&a, &a);
+        let half = m.halved(&square);
+        let bracket = series(&a.x);
+        let bracket = Value { x: m.relatively(bracket, m.u), exact: false };
+        return m.mul(&half, &bracket);
     }
     let twice = m.mul(&Value::exact(-2.0), &a);
     let e = m.exp(&twice);
@@ -170,7 +183,7 @@ fn evaluate(m: &mut Erring, node: &Node, args: &[&[Value]], shapes: &[&[usize]])
             let hit = m.mul(&args[1][i], &hit);
             m.sub(&hit, &miss)
         }),
-        Op::Input(_) | Op::Reshape | Op::StopGradient => x.to_vec(),
+        Op::Input(_) | Op::Reshape | Op::StopGradient | Op::GradientTo => x.to_vec(),
         Op::Select(mask) => each(&mut |_, i| args[usize::from(!mask[i])][i].clone()),
         Op::Broadcast => {
             let places = places(&node.shape, shapes[0]);

@@ -136,6 +136,13 @@ impl Erring {
         x * factor
     }
 
+    /// x·(1 + γ)^part: what h roundings of one sign may do, since (1 − u)^h is at least 1 − hu = 1/(1 + γ).
+    pub fn grown(&mut self, x: Float, gamma: f64) -> Float {
+        let part = self.part();
+        let factor = Float::with_val(BITS, gamma * part.abs()) + 1u32;
+        if part < 0.0 { x / factor } else { x * factor }
+    }
+
     fn nudged(&mut self, x: Float) -> Float {
         let by = self.theta * self.part();
         x + by
@@ -228,6 +235,28 @@ impl Erring {
             return Value { x: quotient, exact: true };
         }
         self.ulps(quotient, DIVIDE)
+    }
+
+    /// a·2^e into numbers whose range does not matter.
+    pub fn into_unit(&self, a: &Value, e: i32) -> Value {
+        Value { x: a.x.clone() << e, exact: a.exact }
+    }
+
+    /// a·2^e at last, where it may underflow.
+    pub fn out_of_unit(&mut self, a: &Value, e: i32) -> Value {
+        let shifted = a.x.clone() << e;
+        let x = if self.is_small(&shifted) && !a.is_exactly(0.0) { self.nudged(shifted) } else { shifted };
+        Value { x, exact: a.exact }
+    }
+
+    /// ½·a: a shift, which rounds only below the normal numbers.
+    pub fn halved(&mut self, a: &Value) -> Value {
+        let half = Float::with_val(BITS, &a.x / 2u32);
+        if a.exact && self.holds(&half) {
+            return Value { x: half, exact: true };
+        }
+        let small = self.is_small(&half);
+        Value::off(if small { self.nudged(half) } else { half })
     }
 
     pub fn max(&self, a: &Value, b: &Value) -> Value {

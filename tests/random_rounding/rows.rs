@@ -33,7 +33,7 @@ fn look(m: &mut Erring, row: &[Value]) -> Row {
     let total = Float::with_val(BITS, Float::sum(exps.iter().map(|e| &e.x)));
     let (s, ln_s) = if live > 1 {
         let gamma = m.gamma(row.len().max(2));
-        let s = Value { x: m.relatively(total, gamma), exact: false };
+        let s = Value { x: m.grown(total, gamma), exact: false };
         let ln_s = m.ulps(Float::with_val(BITS, s.x.ln_ref()), LN);
         (s, ln_s)
     } else {
@@ -75,7 +75,12 @@ fn norm(m: &mut Erring, row: &[Value], power: Power, epsilon: f64) -> Value {
     let scales = p > 1.0 && epsilon == 0.0 && m.either() && !largest.x.is_zero();
     let mut terms = Vec::new();
     for x in row {
-        let x = if scales { m.div(&x.abs(), &largest) } else { x.abs() };
+        // The largest coordinate divided by itself is 1.
+        let x = match x.abs() {
+            x if !scales => x,
+            x if x.x == largest.x => Value::exact(1.0),
+            x => m.div(&x, &largest),
+        };
         terms.push(m.pow(&x, p));
     }
     if epsilon > 0.0 {
@@ -90,15 +95,55 @@ fn norm(m: &mut Erring, row: &[Value], power: Power, epsilon: f64) -> Value {
     if scales { m.mul(&largest, &root) } else { root }
 }
 
-/// The cosine with the norms: the rows normalised first, which neither overflows nor underflows.
-fn cosine(m: &mut Erring, x: &[Value], y: &[Value], epsilon: f64) -> (Value, [Value; 2]) {
-    let norms = [x, y].map(|row| norm(m, row, Power::Finite(2.0), epsilon));
+/// A row in units of a power of two, with its norm and the exponent.
+struct Unit {
+    row: Vec<Value>,
+    norm: Value,
+    exponent: i32,
+}
+
+fn unit(m: &mut Erring, row: &[Value], epsilon: f64) -> Unit {
+    let root = Float::with_val(BITS, epsilon).sqrt();
+    let largest = row.iter().fold(root, |largest, x| largest.max(&x.abs().x));
+    let exponent = largest.get_exp().map_or(0, |e| e - 1);
+    let row: Vec<Value> = row.iter().map(|x| m.into_unit(x, -exponent)).collect();
+    let epsilon = (Float::with_val(BITS, epsilon) >> (2 * exponent)).to_f64();
+    Unit { norm: norm(m, &row, Power::Finite(2.0), epsilon), row, exponent }
+}
+
+/// The cosine: of the rows, or of the rows normalised first; in units, so that neither overflows nor underflows.
+fn cosine(m: &mut Erring, x: &Unit, y: &Unit) -> Value {
+    let normalises = m.either();
     let mut terms = Vec::new();
-    for (x, y) in x.iter().zip(y) {
-        let (x, y) = (m.div(x, &norms[0]), m.div(y, &norms[1]));
-        terms.push(m.mul(&x, &y));
+    for (a, b) in x.row.iter().zip(&y.row) {
+        let (a, b) = match normalises {
+            true => (m.div(a, &x.norm), m.div(b, &y.norm)),
+            false => (a.clone(), b.clone()),
+        };
+        terms.push(m.mul(&a, &b));
     }
-    (m.sum(&terms), norms)
+    let dot = m.sum(&terms);
+    if normalises {
+        return dot;
+    }
+    let norms = m.mul(&x.norm, &y.norm);
+    m.div(&dot, &norms)
+}
+
+/// (ŷ − c·x̂)/‖x‖, or y/(‖x‖‖y‖) − c·x/‖x‖².
+fn cosine_slope(m: &mut Erring, i: usize, x: &Unit, y: &Unit, cosine: &Value) -> Value {
+    let slope = if m.either() {
+        let (unit_x, unit_y) = (m.div(&x.row[i], &x.norm), m.div(&y.row[i], &y.norm));
+        let moved = m.mul(cosine, &unit_x);
+        let difference = m.sub(&unit_y, &moved);
+        m.div(&difference, &x.norm)
+    } else {
+        let (norms, square) = (m.mul(&x.norm, &y.norm), m.mul(&x.norm, &x.norm));
+        let moved = m.mul(cosine, &x.row[i]);
+        let (across, along) = (m.div(&y.row[i], &norms), m.div(&moved, &square));
+        m.sub(&across, &along)
+    };
+    m.out_of_unit(&slope, -x.exponent)
 }
 
 /// x/‖x‖ and its kin; 0 at the zero vector, which is in the set there.
@@ -154,18 +199,12 @@ pub fn evaluate(m: &mut Erring, node: &Node, args: &[&[Value]], shapes: &[&[usiz
                 let norm = norm(m, line, Power::Finite(2.0), 0.0);
                 result.extend(line.iter().map(|x| m.div(x, &norm)));
             }
-            Op::Cosine { epsilon } => {
-                let (x, y) = (line, second());
-                result.push(cosine(m, x, y, epsilon.get()).0);
-            }
-            Op::CosineGradient { epsilon } => {
-                let (x, y) = (line, second());
-                let (cosine, norms) = cosine(m, x, y, epsilon.get());
-                for (x, y) in x.iter().zip(y) {
-                    let (unit_x, unit_y) = (m.div(x, &norms[0]), m.div(y, &norms[1]));
-                    let moved = m.mul(&cosine, &unit_x);
-                    let difference = m.sub(&unit_y, &moved);
-                    result.push(m.div(&difference, &norms[0]));
+            Op::Cosine { epsilon } | Op::CosineGradient { epsilon } => {
+                let (x, y) = (unit(m, line, epsilon.get()), unit(m, second(), epsilon.get()));
+                let cosine = cosine(m, &x, &y);
+                match node.op {
+                    Op::Cosine { .. } => result.push(cosine),
+                    _ => result.extend((0..width).map(|i| cosine_slope(m, i, &x, &y, &cosine))),
                 }
             }
             op => {

@@ -48,7 +48,7 @@ pub fn bce_gradient(m: &mut Erring, p: &Value, y: &Value, clamp: LogClamp) -> Va
         return fused(m, Some(PYTORCH_FLOOR));
     }
     let cut = logs(m, p).map(|log| log.x < clamp.cut());
-    let inside = p.x > 0 && p.x < 1;
+    let inside = p.x >= 2.0 * m.compute().min_normal() && p.x < 1;
     if cut == [false; 2] && inside && m.either() {
         return fused(m, None);
     }
@@ -178,12 +178,12 @@ pub fn focal_gradient(m: &mut Erring, z: &Value, y: &Value, focal: Focal) -> Val
 
 /// ½x² for |x| ≤ δ; beyond δ·(|x| − ½δ), or ½q² + δ·(|x| − q) with q = min(|x|, δ).
 pub fn huber(m: &mut Erring, x: &Value, delta: f64) -> Value {
-    let (a, delta, half) = (x.abs(), m.taken(delta), Value::exact(0.5));
+    let (a, delta) = (x.abs(), m.taken(delta));
     if a.x <= delta.x {
-        let scaled = m.mul(&half, &a);
+        let scaled = m.halved(&a);
         return m.mul(&scaled, &a);
     }
-    let half_delta = m.mul(&half, &delta);
+    let half_delta = m.halved(&delta);
     if m.either() {
         let beyond = m.sub(&a, &half_delta);
         return m.mul(&delta, &beyond);
@@ -195,13 +195,13 @@ pub fn huber(m: &mut Erring, x: &Value, delta: f64) -> Value {
 
 /// ½x²/β for |x| ≤ β, |x| − ½β beyond.
 pub fn smooth_l1(m: &mut Erring, x: &Value, beta: f64) -> Value {
-    let (a, beta, half) = (x.abs(), m.taken(beta), Value::exact(0.5));
+    let (a, beta) = (x.abs(), m.taken(beta));
     if a.x <= beta.x {
-        let scaled = m.mul(&half, &a);
+        let scaled = m.halved(&a);
         let square = m.mul(&scaled, &a);
         return m.div(&square, &beta);
     }
-    let half_beta = m.mul(&half, &beta);
+    let half_beta = m.halved(&beta);
     m.sub(&a, &half_beta)
 }
 

@@ -5,6 +5,7 @@ use super::Evaluation;
 use crate::arithmetic::ball::{Ball, Place, Side};
 use crate::arithmetic::binary;
 use crate::arithmetic::dependence::row_element;
+use crate::arithmetic::focal::focal_parts;
 use crate::arithmetic::huber::huber;
 use crate::arithmetic::monomial::{Parts, RowParts};
 use crate::arithmetic::radius::Radius;
@@ -17,6 +18,9 @@ use std::cmp::Ordering;
 
 /// Beyond so many terms a sum's exact parts are not looked for.
 const MOST_TERMS: usize = 4096;
+
+/// A precision that holds products of a few f64 exactly.
+const EXACT: u32 = 512;
 
 /// How the choices at kinks are made: what a corner of a set is.
 type Choices<'c> = &'c [(Kink, bool)];
@@ -69,13 +73,16 @@ impl Evaluation<'_> {
             let (exact, side) = self.parts(id, element, choices)?.to_exact()?;
             // The number is in the ball and on that side: no farther away than the ball's own end.
             let (low, high) = ball.ends(self.effort.prec)?;
+            // Beside a number outside of its ball says nothing more.
+            if !(low <= exact && exact <= high) {
+                return None;
+            }
             let far = match side {
                 Side::Any => return Some(Ball::exact(exact)),
                 Side::Above => Float::with_val_round(32, &high - &exact, Round::Up).0,
                 Side::Below => Float::with_val_round(32, &exact - &low, Round::Up).0,
             };
-            // Beside a number outside of its ball says nothing more.
-            (low <= exact && exact <= high && far > 0).then(|| Ball::sided(exact, Radius::above(&far), side))
+            (far > 0).then(|| Ball::sided(exact, Radius::above(&far), side))
         };
         match self.get(id, element) {
             Point(ball) => exact(ball, &[]).map(Point),
@@ -162,7 +169,7 @@ impl Evaluation<'_> {
                 }
             }
             Op::Norm { p, epsilon } | Op::NormGradient { p, epsilon } => {
-                let key = (node.args[0], self.dependence().row_number(id, element));
+                let key = (node.args[0], self.dependence().row_number(id, element), *p, *epsilon);
                 let mut known = self.norm_parts.borrow_mut();
                 let parts = known.entry(key).or_insert_with(|| {
                     let mut hulls = Vec::new();
@@ -176,8 +183,8 @@ impl Evaluation<'_> {
             Op::Softmax | Op::CrossEntropyGradient(_) | Op::SoftCrossEntropyGradient => {
                 self.tied_softmax(id, element)
             }
-            Op::Cosine { .. } | Op::CosineGradient { .. } => {
-                let key = ([node.args[0], node.args[1]], self.dependence().row_number(id, element));
+            Op::Cosine { epsilon } | Op::CosineGradient { epsilon } => {
+                let key = ([node.args[0], node.args[1]], self.dependence().row_number(id, element), *epsilon);
                 let cosine = self.cosines.get(&key)?;
                 match node.op {
                     Op::Cosine { .. } => cosine.value_parts(),
@@ -194,6 +201,10 @@ impl Evaluation<'_> {
             Op::BceGradient(clamp) if !is_set(0) && !is_set(1) => {
                 let (p, y) = (self.ball(id, 0, element), self.ball(id, 1, element));
                 binary::bce_gradient_parts(&p, &y, *clamp, self.effort.prec)
+            }
+            Op::Focal(form) if !is_set(0) && !is_set(1) => {
+                let (z, y) = (self.ball(id, 0, element), self.ball(id, 1, element));
+                focal_parts(&z, &y, *form, self.effort.prec.max(EXACT))
             }
             Op::Softplus if !is_set(0) => Parts::softplus(&self.ball(id, 0, element)),
             Op::LogSigmoid if !is_set(0) => Some(Parts::softplus(&self.ball(id, 0, element).neg())?.neg()),

@@ -6,6 +6,9 @@
 
 use super::model::{ARGUMENT_IN_U, Model, two_sum_error, ulps};
 
+/// A radius that is none, of a number that is not exact: f64's least.
+const NEARLY: f64 = f64::from_bits(1);
+
 /// A midpoint and a radius. An infinite or undefined midpoint has radius 0: the truth says what it is.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub(super) struct Ball {
@@ -45,9 +48,16 @@ impl Ball {
         self.m == 0.0 && self.r == 0.0
     }
 
-    /// |m| + r.
+    /// |m| + r; f64's largest number for what is beyond it by no more than a radius.
     pub fn magnitude(self) -> f64 {
-        self.m.abs() + self.r
+        let sum = self.m.abs() + self.r;
+        if self.m.is_finite() && self.r.is_finite() { sum.min(f64::MAX) } else { sum }
+    }
+
+    /// The midpoint, for a rule that moves the result by the radius itself. Inexact where the ball is: a kernel has another
+    /// number there, and its roundings are not exact because those of the midpoint happen to be.
+    pub fn midpoint(self) -> Ball {
+        Ball::new(self.m, if self.is_exact() { 0.0 } else { NEARLY })
     }
 
     /// −x, exactly.
@@ -123,7 +133,7 @@ fn logistic_spread(x: Ball) -> f64 {
     }
     let (small, large) = (logistic(-x.m.abs()), logistic(x.m.abs()));
     let grown = growth(x.r);
-    if grown.is_finite() { small * large * grown / (1.0 + small * grown) } else { large }
+    if grown.is_finite() { small * large * grown / (1.0 + small * grown) } else { logistic(x.r - x.m.abs()) }
 }
 
 /// e^x − 1 − x without cancellation.
@@ -172,7 +182,27 @@ impl Model {
         let rho = times(a.m.abs(), b.r) + times(b.m.abs(), a.r) + times(a.r, b.r);
         let exact = a.is_exact() && b.is_exact() && self.product_is_exact(a.m, b.m, m);
         let rounded = self.basic(m, rho, exact);
-        if exact { rounded } else { Ball::new(m, rounded.r + self.underflow(m, rho)) }
+        if exact {
+            rounded
+        } else {
+            Ball::new(m, rounded.r + self.underflow(m, rho) + self.radius_rounding(m))
+        }
+    }
+
+    /// a · b of the graph: what a flushed 0 makes unbounded may be infinite or NaN, and 0 times that is no 0.
+    pub fn product(&self, a: Ball, b: Ball) -> Ball {
+        let y = self.mul(a, b);
+        let open = self.flushes() && (a.r.is_infinite() || b.r.is_infinite());
+        if open { Ball::new(y.m, f64::INFINITY) } else { y }
+    }
+
+    /// x/2 or ½·x: a shift, which rounds only below the normal numbers.
+    pub fn halved(&self, x: Ball) -> Ball {
+        let half = Ball::new(0.5 * x.m, 0.5 * x.r);
+        if x.is_exact() && 2.0 * half.m == x.m && self.holds(half.m) {
+            return half;
+        }
+        Ball::new(half.m, half.r + self.underflow(half.m, half.r))
     }
 
     /// a / b.
@@ -184,7 +214,9 @@ impl Model {
             return Ball::exact(f64::NAN);
         }
         if a.is_zero() {
-            return Ball::ZERO;
+            // 0/0 where the divisor may have been flushed.
+            let open = self.flushes() && b.m.abs() <= b.r;
+            return Ball::new(0.0, if open { f64::INFINITY } else { 0.0 });
         }
         let m = a.m / b.m;
         if a.is_exact() && b.is_exact() && self.product_is_exact(m, b.m, a.m) && self.holds(m) {
@@ -321,7 +353,7 @@ impl Model {
 
     /// ln(1 + e^x) as max(x, 0) + log1p(e^−|x|); it moves by ln(1 + σ(x)·(e^r − 1)), at most r.
     pub fn softplus(&self, x: Ball) -> Ball {
-        let at = Ball::exact(x.m);
+        let at = x.midpoint();
         let tail = self.ln_1p(self.exp(at.abs().neg()));
         let rounded = self.add(at.max(Ball::ZERO), tail);
         let spread = core_math::log1p(times(logistic(x.m), growth(x.r))).min(x.r);
@@ -335,7 +367,7 @@ impl Model {
 
     /// 1/(1 + e^−x), and e^x/(1 + e^x) below 0.
     pub fn sigmoid(&self, x: Ball) -> Ball {
-        let e = self.exp(Ball::exact(x.m).abs().neg());
+        let e = self.exp(x.midpoint().abs().neg());
         let numerator = if x.m < 0.0 { e } else { Ball::ONE };
         let rounded = self.div(numerator, self.add(Ball::ONE, e));
         self.with_spread(rounded, logistic_spread(x))
@@ -354,7 +386,7 @@ impl Model {
 
     /// (max(z, 0) − z·y) + log1p(e^−|z|).
     pub fn bce_with_logits(&self, z: Ball, y: Ball) -> Ball {
-        let (z_at, y_at) = (Ball::exact(z.m), Ball::exact(y.m));
+        let (z_at, y_at) = (z.midpoint(), y.midpoint());
         let linear = self.sub(z_at.max(Ball::ZERO), self.mul(z_at, y_at));
         let tail = self.ln_1p(self.exp(z_at.abs().neg()));
         // By z the slope is σ(z) − y and changes by at most 1/4 a unit; by y it is −z.
@@ -372,9 +404,11 @@ impl Model {
 
     /// ln cosh x: the series below 0.05, |x| + log1p(e^(−2|x|)) − ln 2 above.
     pub fn log_cosh(&self, x: Ball) -> Ball {
-        /// Below, kernels sum the series: a handful of basic operations without cancellation.
+        /// Below, kernels sum the series ½x²·(1 − x²/6 + …): a handful of basic operations without cancellation.
         const SERIES_BELOW: f64 = 0.05;
         const SERIES_OPERATIONS: usize = 4;
+        /// Where they underflow: θ of the square is halved, its half and the last product lose one each.
+        const SERIES_UNDERFLOWS: f64 = 2.5;
         if x.is_zero() {
             return x;
         }
@@ -382,10 +416,14 @@ impl Model {
         let rounded = if a < SERIES_BELOW {
             let sinh = core_math::sinh(a);
             let m = 0.5 * core_math::log1p(sinh * sinh);
-            Ball::new(m, self.gamma(SERIES_OPERATIONS) * m + self.theta)
+            let lost = SERIES_UNDERFLOWS * self.underflow(m, x.r) + self.radius_rounding(m);
+            Ball::new(m, self.gamma(SERIES_OPERATIONS) * m + lost)
         } else {
-            let at = Ball::exact(a);
-            let tail = self.ln_1p(self.exp(self.mul(Ball::exact(-2.0), at)));
+            let at = x.midpoint().abs();
+            let twice = self.mul(Ball::exact(-2.0), at);
+            // Beyond f64's range it still is an exponent.
+            let twice = if twice.m.is_infinite() { Ball::new(-f64::MAX, at.r) } else { twice };
+            let tail = self.ln_1p(self.exp(twice));
             // An irrational number, whatever the compute format holds.
             let ln_2 = std::f64::consts::LN_2;
             self.sub(self.add(at, tail), Ball::new(ln_2, self.u * ln_2))
@@ -400,7 +438,7 @@ impl Model {
         if x.is_zero() {
             return x;
         }
-        let at = Ball::exact(x.m);
+        let at = x.midpoint();
         let rounding = self.sub(self.expm1(at), at).r;
         // f(x + h) − f(x) = (e^x − 1)(e^h − 1) + f(h).
         let moved = |h: f64| (core_math::expm1(x.m) * core_math::expm1(h) + expm1_minus(h)).abs();

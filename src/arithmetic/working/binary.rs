@@ -19,8 +19,9 @@ impl Model {
         self.add(self.mul(y, on), self.mul(self.sub(Ball::ONE, y), off))
     }
 
-    /// (1−y)/(1−p) − y/p as reverse accumulation has it, or (p − y)/(p(1−p)): two honest forms, the larger radius. PyTorch's
-    /// own floor under p(1−p) has the second alone.
+    /// (1−y)/(1−p) − y/p as reverse accumulation has it, or (p − y)/(p(1−p)): two honest forms, the larger radius; the second
+    /// where its product is a normal number, or it would divide by what may be 0. PyTorch's own floor under p(1−p) has the
+    /// second alone.
     pub fn bce_gradient(&self, p: Ball, y: Ball, clamp: LogClamp) -> Ball {
         let (q, no) = (self.sub(Ball::ONE, p), self.sub(Ball::ONE, y));
         let product = self.mul(p, q);
@@ -41,7 +42,8 @@ impl Model {
             false => self.mul(share, self.div(a, b)),
         };
         let terms = self.sub(term(off, no, q), term(on, y, p));
-        if on != Ball::ONE || off != Ball::ONE || !terms.m.is_finite() || !fused.m.is_finite() {
+        let is_small = self.underflow(product.m, product.r) > 0.0;
+        if on != Ball::ONE || off != Ball::ONE || is_small || !terms.m.is_finite() || !fused.m.is_finite() {
             return terms;
         }
         Ball::new(fused.m, terms.r.max(fused.r))

@@ -54,9 +54,13 @@ impl Cosine {
         }
         let normalised = units.finish(model, n);
         let plain = model.div(products.finish(model, n), model.mul(x.norm, y.norm));
-        // Neither a cosine nor what a kernel makes of it leaves [−1, 1] by more than that.
         let value = either(normalised, plain);
-        Cosine { x, y, value: Ball::new(value.m, value.r.min(1.0 + value.m.abs())) }
+        // Neither a cosine nor what a kernel makes of it leaves [−1, 1] by more than that; unless all of a row may have been
+        // flushed to 0, whose direction is 0/0.
+        let may_be_zero = |row: &Scaled| epsilon == 0.0 && row.norm.m <= row.norm.r;
+        let open = may_be_zero(&x) || may_be_zero(&y);
+        let r = if open { f64::INFINITY } else { value.r.min(1.0 + value.m.abs()) };
+        Cosine { x, y, value: Ball::new(value.m, r) }
     }
 
     /// ∂/∂xᵢ: (ŷᵢ − c·x̂ᵢ)/‖x‖, or yᵢ/(‖x‖‖y‖) − c·xᵢ/‖x‖². Divided by the row's unit at last, where the result may

@@ -51,6 +51,16 @@ impl Model {
         };
         Ball::new(once.m, once.r + product)
     }
+
+    /// What [`Model::kl_div_log_slope`] is the product of, and the largest that the second factor is in any of its forms.
+    pub fn kl_div_log_slope_factors(&self, t: Ball, x: Ball) -> (Ball, Ball, f64) {
+        if t.m == f64::NEG_INFINITY {
+            return (Ball::ZERO, Ball::ONE, 1.0);
+        }
+        let gap = self.sub(t, x);
+        let slope = self.add(gap, Ball::ONE);
+        (self.exp(t), slope, gap.m.abs().max(slope.m.abs()))
+    }
 }
 
 #[cfg(test)]

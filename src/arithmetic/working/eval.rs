@@ -186,7 +186,7 @@ fn evaluate(model: &Model, node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) -
 
         Op::Add => map2(args, |a, b| model.add(a, b)),
         Op::Sub => map2(args, |a, b| model.sub(a, b)),
-        Op::Mul => map2(args, |a, b| model.mul(a, b)),
+        Op::Mul => map2(args, |a, b| model.product(a, b)),
         Op::Div => map2(args, |a, b| model.div(a, b)),
         Op::Neg => map1(x, Ball::neg),
         Op::Abs => map1(x, Ball::abs),

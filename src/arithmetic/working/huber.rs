@@ -4,15 +4,13 @@
 use super::ball::{Ball, times};
 use super::model::Model;
 
-const HALF: Ball = Ball::exact(0.5);
-
 impl Model {
     /// ½x·x for |x| ≤ δ; beyond, the worst of the three published forms δ·(|x| − ½δ) (PyTorch), δ·|x| − ½δ·δ (Keras) and
     /// ½q² + δ·(|x| − q) with q = min(|x|, δ) (optax).
     pub fn huber(&self, x: Ball, delta: f64) -> Ball {
-        let (at, bound) = (Ball::exact(x.m.abs()), self.constant(delta));
-        let quadratic = self.mul(self.mul(HALF, at), at);
-        let half = self.mul(HALF, bound);
+        let (at, bound) = (x.midpoint().abs(), self.constant(delta));
+        let quadratic = self.mul(self.halved(at), at);
+        let half = self.halved(bound);
         let factored = self.mul(bound, self.sub(at, half));
         let expanded = self.sub(self.mul(bound, at), self.mul(half, bound));
         let split = self.add(self.mul(half, bound), self.mul(bound, self.sub(at, bound)));
@@ -23,9 +21,9 @@ impl Model {
     /// (½x·x)/β for |x| ≤ β, |x| − ½β beyond: the form that every framework has. Where ½x·x is below the normal numbers,
     /// its error is divided by β.
     pub fn smooth_l1(&self, x: Ball, beta: f64) -> Ball {
-        let (at, bound) = (Ball::exact(x.m.abs()), self.constant(beta));
-        let quadratic = self.div(self.mul(self.mul(HALF, at), at), bound);
-        let linear = self.sub(at, self.mul(HALF, bound));
+        let (at, bound) = (x.midpoint().abs(), self.constant(beta));
+        let quadratic = self.div(self.mul(self.halved(at), at), bound);
+        let linear = self.sub(at, self.halved(bound));
         self.joined(x, bound, quadratic, linear, beta)
     }
 

@@ -1,7 +1,7 @@
 //! The machine model in numbers: what one operation of an honest kernel may lose. Every constant of `MODEL.md` that is
 //! not a format's own stands here, with its source.
 
-use super::ball::Ball;
+use super::ball::{Ball, times};
 use crate::format::{Format, exponent_of, power_of_two_f64};
 use crate::judge::{Machine, Summation};
 
@@ -79,6 +79,11 @@ impl Model {
         self.rounds
     }
 
+    /// Whether subnormal numbers may be taken for 0.
+    pub fn flushes(&self) -> bool {
+        self.flushes
+    }
+
     /// Whether a finite number is one of the machine's: held by the compute format, and not flushed.
     pub fn holds(&self, x: f64) -> bool {
         let held = match self.compute {
@@ -146,7 +151,8 @@ impl Model {
         }
         let flushed =
             if self.flushes && m.abs() - rho < self.compute.min_normal() { self.theta } else { 0.0 };
-        Ball::new(m, rho + self.u * (m.abs() + rho) + flushed)
+        // Each by itself: next to f64's largest number their sum has no f64.
+        Ball::new(m, rho + (self.u * m.abs() + times(self.u, rho)) + flushed)
     }
 
     /// θ where a product or quotient may be below the normal numbers (rule 2).
@@ -156,7 +162,11 @@ impl Model {
 
     /// The result of a k-ulp operation (rule 2).
     pub fn k_ulp(&self, m: f64, rho: f64, k: f64) -> Ball {
-        Ball::new(m, rho + k * self.ulp(m.abs() + rho) + self.theta + self.radius_rounding(m))
+        let top = m.abs() + rho;
+        // Above f64's largest number its next binade begins.
+        let beyond = m.is_finite() && rho.is_finite() && top.is_infinite();
+        let ulp = if beyond { 2.0 * self.ulp(f64::MAX) } else { self.ulp(top) };
+        Ball::new(m, rho + k * ulp + self.theta + self.radius_rounding(m))
     }
 
     /// What an f64 radius of an f64 below the normal numbers may itself have lost: one more of the least number. Such a

@@ -139,6 +139,26 @@ pub(super) fn products(
                 .for_each(|(y, product)| *y = product.in_any_order(model, *y));
             Some(products)
         }
+        // e^t·(t − x + 1) is a product too: with the upstream first, g·e^t underflows before the rest comes.
+        Op::KlDivLogSlope => {
+            let factors = args[0].iter().zip(args[1]).map(|(&t, &x)| {
+                let (e, slope, larger) = model.kl_div_log_slope_factors(t, x);
+                let slope = Product { above: larger.max(1.0), ..Product::leaf(slope) };
+                Product::leaf(e).times(slope)
+            });
+            Some(factors.collect())
+        }
+        // σ(x)·Σq − q: with the upstream first, a weight times the upstream comes before they cancel.
+        Op::SoftCrossEntropyGradient => {
+            let width = shapes[0].last().copied().unwrap_or(1).max(1);
+            let rows = args[1].chunks(width).zip(value.chunks(width));
+            let product = |total: f64, y: Ball| Product { above: total.max(1.0), ..Product::leaf(y) };
+            let products = rows.flat_map(|(q, y)| {
+                let total = q.iter().map(|q| q.m.abs()).sum();
+                y.iter().map(move |&y| product(total, y))
+            });
+            Some(products.collect())
+        }
         Op::Neg | Op::Reshape | Op::StopGradient => before[0].clone(),
         Op::Broadcast => {
             let before = before[0].as_ref()?;

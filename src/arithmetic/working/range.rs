@@ -171,7 +171,8 @@ pub(super) fn open_choices(node: &Node, before: &[&Left], value: &mut [Ball]) {
 /// Marks the elements that leave the range themselves, their arguments being inside. At a pole nothing leaves (a value
 /// there is infinite). Of composite operations only those steps count on the inside that most kernels compute as they
 /// stand: the power sum of a norm, the square of smooth_l1, the loss of a class before it is weighted, a weight times a
-/// softplus. A sum counts by Σ|xᵢ|, because some order of the terms has that partial sum or nearly.
+/// softplus. A sum counts by its positive and by its negative terms, which some order of the terms adds first.
+/// No partial sum of any order is larger.
 fn leave(
     model: &Model,
     node: &Node,
@@ -187,27 +188,26 @@ fn leave(
         Op::Sum { axis } => {
             let lines = along(shapes[0], *axis, |line| {
                 let known = line.clone().all(|i| finite(&args[0][i]));
-                known && beyond(line.map(|i| args[0][i].m.abs()).sum())
+                known && beyond(largest_partial_sum(line.map(|i| args[0][i].m)))
             });
             left.iter_mut().zip(lines).for_each(|(left, beyond)| *left |= beyond);
         }
         Op::Dot { axis } => {
             let lines = along(shapes[0], *axis, |line| {
                 let known = line.clone().all(|i| finite(&args[0][i]) && finite(&args[1][i]));
-                let total: f64 = line.map(|i| (args[0][i].m * args[1][i].m).abs()).sum();
-                known && beyond(total)
+                known && beyond(largest_partial_sum(line.map(|i| args[0][i].m * args[1][i].m)))
             });
             left.iter_mut().zip(lines).for_each(|(left, beyond)| *left |= beyond);
         }
         Op::ScatterAdd(indices) => {
-            let mut totals = vec![0.0; value.len()];
+            let mut totals = vec![[0.0; 2]; value.len()];
             let mut known = vec![true; value.len()];
             for (&i, x) in indices.iter().zip(args[0]) {
-                totals[i] += x.m.abs();
+                totals[i][usize::from(x.m < 0.0)] += x.m.abs();
                 known[i] &= finite(x);
             }
             for (i, left) in left.iter_mut().enumerate() {
-                *left |= known[i] && beyond(totals[i]);
+                *left |= known[i] && totals[i].into_iter().any(beyond);
             }
         }
         Op::Norm { p, .. } | Op::NormGradient { p, .. } => power_sums(args, shapes, p.power(), beyond, left),
@@ -231,7 +231,7 @@ fn leave(
                 *left |= y.m.is_finite() && beyond(y.m);
             }
             if model.compute == Format::F64 {
-                unbounded_rows(args, value, left);
+                unbounded_classes(node, args, value, left);
             }
             if node.op == Op::SoftCrossEntropyGradient {
                 // Σq before softmax takes its part.
@@ -249,9 +249,12 @@ fn leave(
             for ((left, (x, q)), y) in left.iter_mut().zip(rows).zip(value) {
                 // ln Σ exp is the largest logit, as far as the range goes.
                 let largest = x.iter().map(|x| x.m).fold(f64::NEG_INFINITY, f64::max);
-                let live = x.iter().zip(q).filter(|(x, q)| finite(x) && !q.is_zero());
-                *left |= live.into_iter().any(|(x, _)| largest.is_finite() && beyond(largest - x.m))
-                    || y.m.is_finite() && beyond(y.m);
+                // An excluded class that weighs something makes it infinite, and nothing leaves.
+                let mut weighing = x.iter().zip(q).filter(|(_, q)| !q.is_zero());
+                let known = largest.is_finite() && weighing.all(|(x, q)| finite(x) && finite(q));
+                // A class of weight 0 leaves the range like any other: 0·∞.
+                let mut classes = x.iter().filter(|x| finite(x));
+                *left |= known && (beyond(y.m) || classes.any(|x| beyond(largest - x.m)));
             }
         }
         Op::SmoothL1(beta) => {
@@ -316,6 +319,13 @@ fn leave(
     }
 }
 
+/// The largest size of a partial sum of any order: of the positive terms, or of the negative ones.
+fn largest_partial_sum(terms: impl Iterator<Item = f64>) -> f64 {
+    let mut totals = [0.0; 2];
+    terms.for_each(|x| totals[usize::from(x < 0.0)] += x.abs());
+    totals[0].max(totals[1])
+}
+
 /// Marks rows whose power sum is beyond the range.
 fn power_sums(
     args: &[&[Ball]],
@@ -333,15 +343,15 @@ fn power_sums(
     }
 }
 
-/// Marks infinite values whose arguments are finite, where the midpoints have no more range than the machine.
-fn unbounded_rows(args: &[&[Ball]], value: &[Ball], left: &mut [bool]) {
+/// Marks infinite values of classes whose logits are finite, where the midpoints have no more range than the machine.
+fn unbounded_classes(node: &Node, args: &[&[Ball]], value: &[Ball], left: &mut [bool]) {
     let width = (args[0].len() / left.len().max(1)).max(1);
-    let all_finite = |row: usize| {
-        let row = row * width..(row + 1) * width;
-        args.iter().all(|arg| arg[row.clone()].iter().all(|x| x.m.is_finite()))
-    };
     for (i, (left, y)) in left.iter_mut().zip(value).enumerate() {
-        *left |= y.m.is_infinite() && all_finite(i);
+        let own = match &node.op {
+            Op::CrossEntropy(classes) => i * width + classes[i],
+            _ => i,
+        };
+        *left |= y.m.is_infinite() && args[0][own].m.is_finite();
     }
 }
 
@@ -393,6 +403,12 @@ mod tests {
         // The same at the end of the f64 range, where the midpoints have no more of it than the machine.
         let mae = residual("mae", Format::F64, "mean", &[1e308; 4]);
         assert_eq!(mae[0], [true]);
+    }
+
+    #[test]
+    fn a_sum_overflows_where_the_terms_of_one_sign_do() {
+        let large = super::largest_partial_sum([3.0, -4.0, 2.5, -1.0].into_iter());
+        assert_eq!(large, 5.5);
     }
 
     #[test]

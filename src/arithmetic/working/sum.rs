@@ -49,7 +49,8 @@ impl Accumulator {
             _ if self.radii == 0.0 && self.every_order_is_exact(model) => Ball::exact(m),
             live => {
                 let h = model.height(n).min(live - 1);
-                let rounding = model.gamma(h) * (self.magnitudes + self.radii);
+                // Each by itself: next to f64's largest number their sum has no f64.
+                let rounding = model.gamma(h) * self.magnitudes + model.gamma(h) * self.radii;
                 Ball::new(m, self.radii + rounding + model.basic(0.0, 0.0, false).r)
             }
         }

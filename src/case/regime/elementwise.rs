@@ -53,12 +53,6 @@ pub(super) fn fill(draft: &mut Draft<'_>, roles: Roles) {
             score(&mut draft.numbers, draft.regime, k, i, shared)
         })
         .collect();
-    // A focal weight puts a saturated term just below an exact number or just above 0, by its target: where terms of both
-    // kinds are added, no precision tells on which side of the exact sum theirs is.
-    let far = matches!(draft.regime, Regime::Extreme | Regime::Cancelling | Regime::Overflowing);
-    if far && draft.spec.param("gamma").is_some() {
-        draft.prefer("reduction", "none");
-    }
     let mut targets: Vec<f64> = (0..count).map(|i| target(draft, roles.domain, k, i, scores[i])).collect();
     // Without a meaning of targets between 0 and 1 there are none.
     if draft.spec.param("soft_target").is_some() && draft.params.text("soft_target").is_empty() {

@@ -76,7 +76,7 @@ const BYTES: &[(&str, &str)] = &[
     ("bce_with_logits", "7c399a216e5b45d4"),
     ("hinge", "5dbeea49f9963ad6"),
     ("bce", "fe1647d9f011767f"),
-    ("focal_sigmoid", "e5709309b07751bd"),
+    ("focal_sigmoid", "889430a4758856c5"),
     ("kl_div", "e38ba656a6f789db"),
     ("triplet_margin", "f131dd19991006b0"),
     ("cosine_embedding", "784077524d99a03a"),
