@@ -50,7 +50,14 @@ impl Accumulator {
             live => {
                 let h = model.height(n).min(live - 1);
                 // Each by itself: next to f64's largest number their sum has no f64.
-                let rounding = model.gamma(h) * self.magnitudes + model.gamma(h) * self.radii;
+                // Σ|xᵢ| beyond f64 is twice its range at most where neither sign alone leaves it (rule 11 has the others).
+                let gamma = model.gamma(h);
+                let of_terms = if self.magnitudes.is_infinite() && m.is_finite() {
+                    2.0 * (gamma * f64::MAX)
+                } else {
+                    gamma * self.magnitudes
+                };
+                let rounding = of_terms + gamma * self.radii;
                 Ball::new(m, self.radii + rounding + model.basic(0.0, 0.0, false).r)
             }
         }
