@@ -14,7 +14,7 @@ use lossproof::case::{Case, LOSS};
 use lossproof::check::{Options, Silent, run};
 use lossproof::format::Format;
 use lossproof::kernel;
-use lossproof::loss::LOSSES;
+use lossproof::loss::{LOSSES, Params};
 use lossproof::oracle::{Tier, prove_by, prove_program};
 use lossproof::subject::InProcess;
 use lossproof::tensor::{Dtype, Tensor};
@@ -213,6 +213,17 @@ fn the_truths_are_those_of_mpfr_and_most_are_proved_fast() {
             assert!(*format == "f64" || doubles < 10.0, "{loss} {format} {regime}: {doubles:.1} % of {all}");
         }
     }
+}
+
+/// A focal loss far below every format is above 0 to either tier: no precision of MPFR's shows that, its parts do.
+#[test]
+fn what_vanishes_keeps_its_sign() {
+    let one = |x: f64| Tensor::float(Format::Bf16, &[1], vec![x]);
+    let inputs = [("logits".to_owned(), one(-484442112.0)), ("target".to_owned(), one(0.0))];
+    let params = Params::default().with("alpha", 0.1).with("gamma", 1.0).with("reduction", "none");
+    let case = Case::new("focal_sigmoid", Format::Bf16, params, inputs.into()).expect("a valid case");
+    let truths = |tier| prove_by(&case, tier).expect("the loss is known");
+    assert_eq!(truths(Tier::Fast), truths(Tier::Mpfr));
 }
 
 /// `--tier mpfr` changes no byte of a report: a kernel that fails, with its worst case and its shrunk one, and one that holds.

@@ -77,7 +77,7 @@ const REACH: f64 = 0.005_415_5;
 /// exact). So r is off by 2^−107.9 at most; e^r − 1 by 2^−96.7·2^−7.5 = 2^−104.2; adding 1 by 2^−104; the table by 2^−106, the
 /// product by 8u² = 2^−103: together below 2^−101.6.
 pub(super) fn exp(x: Double) -> (Double, f64) {
-    if !(x.high.abs() <= LARGEST) {
+    if x.high.is_nan() || x.high.abs() > LARGEST {
         return (Double::default(), f64::INFINITY);
     }
     let table = &*TABLE;
@@ -120,7 +120,7 @@ pub(super) fn ln(x: Double) -> (Double, f64) {
     }
     let first = core_math::log(x.high);
     let (e, _) = exp(Double { high: -first, low: 0.0 });
-    if !(first.abs() < LARGEST) {
+    if first.is_nan() || first.abs() >= LARGEST {
         return (Double::default(), f64::INFINITY);
     }
     let z = x.times(e).plus(one);
@@ -135,7 +135,7 @@ pub(super) fn ln(x: Double) -> (Double, f64) {
 pub(super) fn ln_1p(x: Double) -> (Double, f64) {
     if !(-0.25..=0.5).contains(&x.high) {
         let (sum, lost) = x.sum(Double { high: 1.0, low: 0.0 });
-        if !(sum.high > 0.0) {
+        if sum.high.is_nan() || sum.high <= 0.0 {
             return (Double::default(), f64::INFINITY);
         }
         let (y, error) = ln(sum);

@@ -84,7 +84,7 @@ impl Grid {
         if rad == 0.0 {
             return self.exactly(high, low);
         }
-        if self.format == Format::F64 && !(high.abs() >= power(-800)) {
+        if self.format == Format::F64 && high.abs() < power(-800) {
             return None;
         }
         if low == 0.0 {

@@ -37,6 +37,9 @@ use std::rc::Rc;
 
 type Shared<'a, M> = Rc<Array<'a, M>>;
 
+/// The norms of an array's rows.
+type Norms<M> = Rc<[RowNorm<M>]>;
+
 /// What two arrays' rows share; nothing where it is not needed.
 type Cosines<M> = Rc<[Option<pairs::Cosine<M>>]>;
 
@@ -53,7 +56,7 @@ pub struct Evaluation<'a, M: Number = f64> {
     /// How many nodes and outputs still read a node; nothing is kept longer.
     readers: Vec<usize>,
     exponentials: HashMap<NodeId, Rc<Exponentials<M>>>,
-    norms: HashMap<(NodeId, Degree, Real), Rc<[RowNorm<M>]>>,
+    norms: HashMap<(NodeId, Degree, Real), Norms<M>>,
     decays: HashMap<NodeId, Shared<'a, M>>,
     cosines: HashMap<([NodeId; 2], Real), Cosines<M>>,
     /// How many elements of nodes have been evaluated; a reduction of n elements counts n.
@@ -130,7 +133,7 @@ impl<'a, M: Number> Evaluation<'a, M> {
             }
             let needed = evaluation.count(id);
             let value = match needed {
-                0 if node.len() > 0 && !node.op.is_view() => Rc::new(Array::unknown(node.len())),
+                0 if !node.is_empty() && !node.op.is_view() => Rc::new(Array::unknown(node.len())),
                 _ => evaluation.node(id, node),
             };
             if !node.op.is_view() {
@@ -265,7 +268,7 @@ impl<'a, M: Number> Evaluation<'a, M> {
     }
 
     /// The norms of an array's rows, computed once.
-    fn norms_of(&mut self, arg: NodeId, p: Degree, epsilon: Real) -> Rc<[RowNorm<M>]> {
+    fn norms_of(&mut self, arg: NodeId, p: Degree, epsilon: Real) -> Norms<M> {
         if let Some(known) = self.norms.get(&(arg, p, epsilon)) {
             return known.clone();
         }
@@ -277,7 +280,7 @@ impl<'a, M: Number> Evaluation<'a, M> {
             Some(needed) if !needed[row] => RowNorm::UNKNOWN,
             _ => RowNorm::of((row * n..(row + 1) * n).map(|i| x.get(i)), p.power(), epsilon.get()),
         };
-        let norms: Rc<[RowNorm<M>]> = (0..count).map(of_row).collect();
+        let norms: Norms<M> = (0..count).map(of_row).collect();
         self.norms.insert((arg, p, epsilon), norms.clone());
         norms
     }

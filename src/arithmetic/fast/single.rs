@@ -331,11 +331,9 @@ impl Accumulate<f64> for Total {
         }
         let whole = mid.len() / LANES * LANES;
         if whole > 0 {
-            for k in 0..LANES {
-                self.push(Ball::around(sums[0][k], sums[3][k]));
-                self.c += sums[1][k];
-                self.lost += sums[2][k];
-            }
+            s.iter().zip(&*radii).for_each(|(&s, &radius)| self.push(Ball::around(s, radius)));
+            self.c += c.iter().sum::<f64>();
+            self.lost += lost.iter().sum::<f64>();
             self.count += whole;
         }
         mid[whole..].iter().zip(&rad[whole..]).for_each(|(&mid, &rad)| self.push(Ball::around(mid, rad)));
