@@ -84,9 +84,10 @@ golden-bench: setup
 	cargo build --release --quiet
 	benches/golden.sh
 
-# What a kernel crate builds: no oracle, and no C compiler, which the command that stands in for one would give away.
+# What a kernel crate builds: no oracle, and no C compiler, which the command that stands in for one would give away. In a
+# kernel crate's own profile, and where the tests of one go on from.
 without-c:
-	CC=false CXX=false cargo build --quiet --no-default-features --target-dir target/without-c
+	CC=false CXX=false cargo build --quiet --tests --manifest-path examples/kernel-crate/Cargo.toml --target-dir target/kernel-crate
 
 # A crate with kernels of its own that takes the golden files into its tests.
 kernel-crate: setup $(GOLDEN)/MANIFEST.json
