@@ -23,18 +23,25 @@ const SAMPLE: Duration = Duration::from_millis(60);
 /// Nanoseconds a unit of work, by (workload, who).
 type Figures = BTreeMap<(String, String), f64>;
 
+/// Nanoseconds that this thread has been on a processor, where Linux says so; what else runs on the machine is not counted.
+fn processor_time() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split(' ').next()?.parse().ok()
+}
+
 /// Nanoseconds of one run: a sample of at least [`SAMPLE`], or one run.
 fn sample(work: &mut dyn FnMut()) -> f64 {
-    let start = Instant::now();
+    let (start, start_time) = (Instant::now(), processor_time());
     let mut runs = 0u32;
-    loop {
+    while runs == 0 || start.elapsed() < SAMPLE {
         work();
         runs += 1;
-        let spent = start.elapsed();
-        if spent >= SAMPLE {
-            return spent.as_nanos() as f64 / f64::from(runs);
-        }
     }
+    let spent = match (start_time, processor_time()) {
+        (Some(start), Some(end)) => end - start,
+        _ => start.elapsed().as_nanos() as f64,
+    };
+    spent / f64::from(runs)
 }
 
 /// Something to be measured, with its name.
@@ -55,9 +62,33 @@ fn medians(works: &mut [Work]) -> Vec<(String, f64)> {
     works.iter().zip(samples).map(|((name, _), samples)| ((*name).to_owned(), median(samples))).collect()
 }
 
+/// A line of this process's status in bytes, where Linux says so.
+fn status(key: &str) -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(key))?;
+    let kilobytes: f64 = line.trim_start_matches(':').split_whitespace().next()?.parse().ok()?;
+    Some(1024.0 * kilobytes)
+}
+
+/// By how many bytes the process grows at most while the case is proved; its answer counts, the case does not.
+fn peak(case: &Case) -> Option<f64> {
+    // Sets the peak to what is used now.
+    std::fs::write("/proc/self/clear_refs", "5").ok()?;
+    let before = status("VmRSS")?;
+    drop(black_box(prove_by(black_box(case), Tier::Fast)));
+    Some(status("VmHWM")? - before)
+}
+
 fn measure(workload: &Workload, figures: &mut Figures) {
     let case: &Case = &workload.case;
     let program = Program::of(case).expect("the loss is known");
+    if workload.units >= 128 << 10
+        && let Some(bytes) = peak(case)
+    {
+        let each = bytes / workload.units as f64;
+        println!("{} peak memory: {each:.0} bytes", workload.name);
+        figures.insert((workload.name.clone(), "bytes".to_owned()), each);
+    }
     let mut works: Vec<Work> = vec![
         ("fast", Box::new(|| drop(black_box(prove_by(black_box(case), Tier::Fast))))),
         (
@@ -115,7 +146,11 @@ fn main() {
         // `cargo test --benches` only wants to see it built.
         return;
     }
-    let workloads = workload::all();
+    let mut workloads = workload::all();
+    // `--only NAME`: those whose names begin so, for a profile.
+    if let Some(name) = std::env::args().skip_while(|argument| argument != "--only").nth(1) {
+        workloads.retain(|workload| workload.name.starts_with(&name));
+    }
     let mut figures = Figures::new();
     workloads.iter().for_each(|workload| measure(workload, &mut figures));
     let versions = others(&workloads, &mut figures);

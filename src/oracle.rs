@@ -23,8 +23,9 @@ pub const DECIMAL_DIGITS: usize = 45;
 /// Relative width, in bits, that balls must have before bounds of so many digits are printed.
 const DECIMAL_BITS: i64 = 160;
 
-/// The bits of the fast tier's midpoints.
+/// The bits of the fast tier's midpoints, f64 and double-double.
 const FAST_PRECISION: u32 = 53;
+const DOUBLES_PRECISION: u32 = 106;
 
 /// What proving cost.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -33,6 +34,12 @@ pub struct Cost {
     pub evaluations: u64,
     /// The highest precision that was needed.
     pub bits: u32,
+    /// How many elements the outputs have.
+    pub elements: usize,
+    /// How many of them went to balls of double-doubles.
+    pub by_doubles: usize,
+    /// How many of them went to MPFR.
+    pub by_mpfr: usize,
 }
 
 /// The truth of each output of a checked case, the loss first.
@@ -46,7 +53,7 @@ pub fn prove(case: &Case) -> Result<Vec<OutputTruth>, CaseError> {
 ///
 /// Errors: where the case's loss is unknown.
 pub fn prove_by(case: &Case, tier: Tier) -> Result<Vec<OutputTruth>, CaseError> {
-    let program = Program::of(case)?;
+    let program = Program::shared(case)?;
     Ok(prove_program_by(&program, case, tier).0)
 }
 
@@ -61,7 +68,7 @@ pub fn verify(case: &Case, machine: &Machine) -> Result<Verified, CaseError> {
 ///
 /// Errors: where the case's loss is unknown.
 pub fn verify_by(case: &Case, machine: &Machine, tier: Tier) -> Result<Verified, CaseError> {
-    let program = Program::of(case)?;
+    let program = Program::shared(case)?;
     let (outputs, _) = prove_program_by(&program, case, tier);
     let tolerances = working::tolerances(&program, case, machine, &outputs);
     Ok(Verified { outputs, tolerances })
@@ -74,21 +81,78 @@ pub fn prove_program(program: &Program, case: &Case) -> (Vec<OutputTruth>, Cost)
 
 /// The truth of a traced case by a tier of choice, with what it cost.
 pub fn prove_program_by(program: &Program, case: &Case, tier: Tier) -> (Vec<OutputTruth>, Cost) {
-    let fast = if tier == Tier::Fast { fast_answers(program, case) } else { None };
-    let (answers, cost) = fast.unwrap_or_else(|| (unanswered(program), Cost::default()));
-    let (outputs, cost) = settle(program, case, FIRST_PRECISION, answers, cost, |value, effort| {
-        settled(value, case.format, effort)
+    let mut proof = match tier {
+        Tier::Fast => fast_proof(program, case),
+        Tier::Mpfr => Proof::nothing(program),
+    };
+    if !proof.is_complete() {
+        let open = proof.open.clone();
+        proof.cost.by_mpfr = open.iter().map(Vec::len).sum();
+        let settle = |value: &Value, effort| settled(value, case.format, effort);
+        let mut keep = |output: usize, element: usize, truth| proof.truths[output][element] = truth;
+        // What double-doubles leave open 96 bits would leave open too, unless it is no number at all.
+        let first = if proof.cost.bits < FIRST_PRECISION { FIRST_PRECISION } else { 2 * FIRST_PRECISION };
+        raise(program, case, first, open, &mut proof.cost, settle, &mut keep);
+    }
+    let nodes = program.graph.nodes();
+    let truths = program.outputs.iter().zip(proof.truths).map(|((name, id), elements)| OutputTruth {
+        name: name.clone(),
+        shape: nodes[*id].shape.clone(),
+        elements,
     });
-    let truths = outputs.into_iter().map(|(name, shape, elements)| OutputTruth { name, shape, elements });
-    (truths.collect(), cost)
+    (truths.collect(), proof.cost)
 }
 
-/// The truths that balls of f64 fix; `None` where they cannot be had, for the format or the machine.
-fn fast_answers(program: &Program, case: &Case) -> Option<(Answers<Truth>, Cost)> {
-    let grid = Grid::of(case.format)?;
-    let evaluation = fast::Evaluation::run(program, case)?;
-    let answers = (0..program.outputs.len()).map(|output| evaluation.truths(output, &grid)).collect();
-    Some((answers, Cost { evaluations: evaluation.evaluations, bits: FAST_PRECISION }))
+/// What has been proved of a program's outputs so far.
+struct Proof {
+    truths: Vec<Vec<Truth>>,
+    /// The elements of each output that are open, in order.
+    open: Vec<Vec<usize>>,
+    cost: Cost,
+}
+
+impl Proof {
+    fn nothing(program: &Program) -> Proof {
+        let nodes = program.graph.nodes();
+        let lengths = || program.outputs.iter().map(|&(_, id)| nodes[id].len());
+        let cost = Cost { elements: lengths().sum(), ..Cost::default() };
+        let (truths, open) = lengths().map(|n| (vec![fast::OPEN; n], (0..n).collect())).unzip();
+        Proof { truths, open, cost }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.open.iter().all(Vec::is_empty)
+    }
+}
+
+/// What balls of f64 prove, and of what they leave open balls of double-doubles; nothing on a machine that they cannot be had
+/// on. Balls of f64 have no room for the bits that the truth of an f64 needs.
+fn fast_proof(program: &Program, case: &Case) -> Proof {
+    let mut proof = Proof::nothing(program);
+    if let Some(grid) = Grid::of(case.format) {
+        let Some(evaluation) = fast::Evaluation::run(program, case) else { return proof };
+        let found = (0..program.outputs.len()).map(|output| evaluation.truths(output, &grid));
+        (proof.truths, proof.open) = found.unzip();
+        proof.cost = Cost { evaluations: evaluation.evaluations, bits: FAST_PRECISION, ..proof.cost };
+    }
+    if proof.is_complete() {
+        return proof;
+    }
+    proof.cost.by_doubles = proof.open.iter().map(Vec::len).sum();
+    let Some(evaluation) = fast::Evaluation::run_doubles(program, case, &proof.open) else { return proof };
+    let grid = Grid::of_doubles(case.format);
+    for (output, (truths, open)) in proof.truths.iter_mut().zip(&mut proof.open).enumerate() {
+        open.retain(|&element| match evaluation.truth(output, element, &grid) {
+            Some(truth) => {
+                truths[element] = truth;
+                false
+            }
+            None => true,
+        });
+    }
+    proof.cost.evaluations += evaluation.evaluations;
+    proof.cost.bits = DOUBLES_PRECISION;
+    proof
 }
 
 /// Outward-rounded decimal bounds of an element, at least 40 significant digits each; `None` where there is no value.
@@ -98,73 +162,58 @@ pub type Bounds = Option<(String, String)>;
 ///
 /// Errors: where the case's loss is unknown.
 pub fn prove_with_bounds(case: &Case) -> Result<Vec<(OutputTruth, Vec<Bounds>)>, CaseError> {
-    let program = Program::of(case)?;
-    // The first precision never shows so many digits.
-    let (answers, cost) = (unanswered(&program), Cost::default());
-    let (outputs, _) = settle(&program, case, 2 * FIRST_PRECISION, answers, cost, |value, effort| {
+    let program = Program::shared(case)?;
+    let nodes = program.graph.nodes();
+    let lengths = || program.outputs.iter().map(|&(_, id)| nodes[id].len());
+    let mut answers: Vec<Vec<(Truth, Bounds)>> = lengths().map(|n| vec![(fast::OPEN, None); n]).collect();
+    let settle = |value: &Value, effort: Effort| {
         let truth = settled(value, case.format, effort)?;
         (effort.last || narrow(value)).then(|| (truth, bounds(value, &truth)))
-    });
-    let split = outputs.into_iter().map(|(name, shape, elements)| {
-        let (elements, bounds) = elements.into_iter().unzip();
-        (OutputTruth { name, shape, elements }, bounds)
+    };
+    let mut keep = |output: usize, element: usize, answer| answers[output][element] = answer;
+    let open = lengths().map(|n| (0..n).collect()).collect();
+    // The first precision never shows so many digits.
+    raise(&program, case, 2 * FIRST_PRECISION, open, &mut Cost::default(), settle, &mut keep);
+    let split = program.outputs.iter().zip(answers).map(|((name, id), answers)| {
+        let (elements, bounds) = answers.into_iter().unzip();
+        (OutputTruth { name: name.clone(), shape: nodes[*id].shape.clone(), elements }, bounds)
     });
     Ok(split.collect())
 }
 
-type Settled<T> = Vec<(String, Vec<usize>, Vec<T>)>;
-
-/// What is known of each output's elements.
-type Answers<T> = Vec<Vec<Option<T>>>;
-
-fn unanswered<T>(program: &Program) -> Answers<T> {
-    let nodes = program.graph.nodes();
-    let lengths = program.outputs.iter().map(|&(_, id)| nodes[id].len());
-    lengths.map(|n| (0..n).map(|_| None).collect()).collect()
-}
-
-/// Raises the precision until `settle` has answered for every element that is open; at the last precision it must.
-fn settle<T>(
+/// Raises the precision until `settle` has answered for every open element; at the last precision it must.
+fn raise<T>(
     program: &Program,
     case: &Case,
     first: u32,
-    mut answers: Answers<T>,
-    mut cost: Cost,
+    mut open: Vec<Vec<usize>>,
+    cost: &mut Cost,
     settle: impl Fn(&Value, Effort) -> Option<T>,
-) -> (Settled<T>, Cost) {
-    let nodes = program.graph.nodes();
+    keep: &mut dyn FnMut(usize, usize, T),
+) {
     let mut prec = first;
-    loop {
-        let open = |answers: &Vec<Option<T>>| {
-            answers.iter().enumerate().filter(|(_, answer)| answer.is_none()).map(|(at, _)| at).collect()
-        };
-        let wanted: Vec<Vec<usize>> = answers.iter().map(open).collect();
-        if wanted.iter().all(Vec::is_empty) {
-            break;
-        }
+    while !open.iter().all(Vec::is_empty) {
         let effort = Effort { prec, last: prec >= LAST_PRECISION };
-        let evaluation = Evaluation::run(program, case, effort, &wanted);
-        cost = Cost { evaluations: cost.evaluations + evaluation.evaluations, bits: prec };
-        for (output, elements) in wanted.iter().enumerate() {
-            for &element in elements {
+        let evaluation = Evaluation::run(program, case, effort, &open);
+        cost.evaluations += evaluation.evaluations;
+        cost.bits = prec;
+        for (output, open) in open.iter_mut().enumerate() {
+            open.retain(|&element| {
                 let answer = settle(evaluation.output(output, element), Effort { last: false, ..effort });
                 let exactly = || settle(&evaluation.exactly(output, element)?, effort);
                 let at_last = || settle(evaluation.output(output, element), effort);
-                answers[output][element] =
-                    answer.or_else(exactly).or_else(|| effort.last.then(at_last).flatten());
-            }
+                match answer.or_else(exactly).or_else(|| effort.last.then(at_last).flatten()) {
+                    Some(answer) => keep(output, element, answer),
+                    None => return true,
+                }
+                false
+            });
         }
         if effort.last {
-            break;
+            assert!(open.iter().all(Vec::is_empty), "the last precision settles everything");
         }
         prec = (prec * 2).min(LAST_PRECISION);
     }
-    let outputs = program.outputs.iter().zip(answers).map(|((name, id), answers)| {
-        let answers =
-            answers.into_iter().map(|answer| answer.expect("the last precision settles everything"));
-        (name.clone(), nodes[*id].shape.clone(), answers.collect())
-    });
-    (outputs.collect(), cost)
 }
 
 /// The truth that a value fixes; at the last precision always one.

@@ -455,3 +455,32 @@ fn infinite_logits() {
     assert!(format!("{:?}", nothing[0][0]).contains("Infinite(true)"), "ln 0 is −∞");
     assert!(format!("{:?}", nothing[1][0]).contains("Undefined"), "0/0 is undefined");
 }
+
+/// What a row shares is kept; a norm of another degree, or with another ε, is another norm.
+#[test]
+fn two_norms_of_one_array_are_two() {
+    let (x, y) = ((vec![1, 2], vec![3.0, -4.0]), (vec![1, 2], vec![4.0, 3.0]));
+    let tracer = Tracer::new();
+    let (a, b) = (tracer.input(0, &x.0), tracer.input(1, &y.0));
+    let norm = |p: f64, epsilon: f64| a.norm(Power::Finite(p), epsilon);
+    let outputs = [
+        norm(2.0, 0.0),
+        norm(1.0, 0.0),
+        a.norm(Power::Infinity, 0.0),
+        norm(2.0, 11.0),
+        a.normalize(),
+        a.cosine(&b, 0.0),
+        a.cosine(&b, 11.0),
+    ];
+    let found = numbers(&tracer.graph(), &outputs, &[x, y]);
+    let found: Vec<Vec<f64>> = found.iter().map(|row| row.iter().map(|y| y.to_f64()).collect()).collect();
+    assert_eq!(found[..5], [vec![5.0], vec![7.0], vec![4.0], vec![6.0], vec![0.6, -0.8]]);
+    assert_eq!(found[5..], [vec![0.0], vec![0.0]]);
+    // ∂/∂a: b/(‖a‖‖b‖), with ε = 11 beside 25 in both.
+    let ones = outputs[5].constant_full(&outputs[5].shape(), 1.0);
+    let slopes = [5, 6].map(|at| gradient(&outputs[at], &ones, std::slice::from_ref(&a)).remove(0));
+    let inputs = [(vec![1, 2], vec![3.0, -4.0]), (vec![1, 2], vec![4.0, 3.0])];
+    let found = numbers(&tracer.graph(), &slopes, &inputs);
+    let found: Vec<f64> = found.iter().flatten().map(|y| y.to_f64()).collect();
+    assert_eq!(found, [4.0 / 25.0, 3.0 / 25.0, 4.0 / 36.0, 3.0 / 36.0]);
+}

@@ -34,14 +34,16 @@ fn second_order(id: &str, params: &[(&str, ParamValue)], inputs: Vec<(&'static s
     let case = Case::new(id, Format::F64, chosen, tensors).expect("the case is valid");
     let entry = case.entry().expect("the loss is known");
     let (tracer, mut arrays, mut wrt) = (Tracer::new(), Vec::new(), Vec::new());
-    let loss = entry.trace(&case.params, &case.inputs, &mut |name, tensor| {
-        let expr = tracer.input(arrays.len(), &tensor.shape);
-        arrays.push((tensor.shape.clone(), tensor.floats().to_vec()));
-        if case.gradients.iter().any(|gradient| gradient == name) {
-            wrt.push((arrays.len() - 1, expr.clone()));
-        }
-        expr
-    });
+    let loss = entry
+        .trace(&case.params, &case.inputs, &mut |name, tensor| {
+            let expr = tracer.input(arrays.len(), &tensor.shape);
+            arrays.push((tensor.shape.clone(), tensor.floats().to_vec()));
+            if case.gradients.iter().any(|gradient| gradient == name) {
+                wrt.push((arrays.len() - 1, expr.clone()));
+            }
+            expr
+        })
+        .loss;
     let mut slot = |shape: Vec<usize>, seed: usize| {
         let count = shape.iter().product();
         arrays.push((shape.clone(), spread(count, seed)));

@@ -387,7 +387,16 @@ impl Ball {
                     (false, true) => Radius::above(b) * *r,
                     (false, false) => Radius::above(a) * *s + Radius::above(b) * *r + *r * *s,
                 };
-                Ball::rounded_on(Float::with_val_round(prec, a * b, Round::Nearest), propagated, side)
+                let product = Float::with_val_round(prec, a * b, Round::Nearest);
+                match negative() {
+                    // Below MPFR's range, and not 0: on the side of its sign.
+                    Some(negative) if product.0.is_zero() => {
+                        let side = if negative { Side::Below } else { Side::Above };
+                        let rad = propagated + Radius::half_ulp(&product.0);
+                        Ball::sided(Float::with_val(2, 0), rad, side)
+                    }
+                    _ => Ball::rounded_on(product, propagated, side),
+                }
             }
             (Infinite(_), _) | (_, Infinite(_)) => {
                 if self.is_zero() || other.is_zero() {

@@ -418,6 +418,15 @@ pub fn pow(x: &Ball, p: f64, prec: u32) -> Ball {
                     return Ball::sided(near, Radius::above(&distance) + Radius::half_ulp(&distance), side);
                 }
             }
+            // |(m±r)^p − m^p| ≤ m^p·(e^δ − 1) with δ = |p|·r/(m − r), as |ln(1 + τ)| ≤ |τ|/(1 − |τ|).
+            let delta = Radius::above(&degree) * over_least(mid, *rad);
+            if is_small(delta) {
+                let (y, ternary) = Float::with_val_round(prec, mid.pow(&degree), Round::Nearest);
+                if y.is_normal() {
+                    let propagated = above(&y) * expm1_above(delta);
+                    return Ball::rounded((y, ternary), propagated);
+                }
+            }
             let (low, high) = if p > 0.0 { (low, high) } else { (high, low) };
             let low = Float::with_val_round(prec, (&low).pow(&degree), Round::Down).0;
             let high = Float::with_val_round(prec, (&high).pow(&degree), Round::Up).0;

@@ -7,6 +7,7 @@ mod decide;
 use super::ball::{Ball, Place};
 use super::binary::{self, softplus_gap, weighted_sum};
 use super::cosine::Cosine;
+use super::dependence::{Dependence, row_element};
 use super::divergence;
 use super::elementary as f;
 use super::focal;
@@ -15,7 +16,7 @@ use super::monomial::RowParts;
 use super::rows::{Exponentials, Maximum, RowNorm};
 use super::value::{Effort, Kink, Value, at_kink, extremum};
 use crate::case::{Case, program::Program};
-use crate::graph::{Degree, NodeId, Op};
+use crate::graph::{Degree, NodeId, Op, Real};
 use Value::Point;
 use std::cell::RefCell;
 use std::cmp::Ordering;
@@ -28,12 +29,10 @@ enum Store {
     Sparse(HashMap<usize, Value>),
 }
 
-/// Which elements of a node are needed.
-#[derive(Clone)]
-enum Need {
-    None,
-    Some(Vec<bool>, usize),
-}
+/// A norm of a row of a node: its degree, and what is added under the root.
+type NormKey = (NodeId, usize, Degree, Real);
+/// A cosine of a row of two nodes, and what is added to the squared norms.
+type CosineKey = ([NodeId; 2], usize, Real);
 
 /// An evaluation of a program at one precision.
 pub struct Evaluation<'a> {
@@ -42,11 +41,11 @@ pub struct Evaluation<'a> {
     effort: Effort,
     stores: Vec<Store>,
     exponentials: HashMap<(NodeId, usize), Option<Exponentials>>,
-    norms: HashMap<(NodeId, usize), RowNorm>,
-    cosines: HashMap<([NodeId; 2], usize), Cosine>,
+    norms: HashMap<NormKey, RowNorm>,
+    cosines: HashMap<CosineKey, Cosine>,
     maxima: HashMap<(NodeId, usize), Maximum>,
     totals: HashMap<(NodeId, usize), Ball>,
-    norm_parts: RefCell<HashMap<(NodeId, usize), Option<RowParts>>>,
+    norm_parts: RefCell<HashMap<NormKey, Option<RowParts>>>,
     /// How many elements of nodes have been evaluated; a reduction of n elements counts n.
     pub evaluations: u64,
 }
@@ -73,13 +72,11 @@ impl<'a> Evaluation<'a> {
             norm_parts: RefCell::new(HashMap::new()),
             evaluations: 0,
         };
-        let needs = evaluation.needs(wanted);
-        for (id, need) in needs.into_iter().enumerate() {
-            let Need::Some(marks, count) = need else { continue };
-            let elements =
-                marks.iter().enumerate().filter(|&(_, &needed)| needed).map(|(element, _)| element);
-            if count * 8 > marks.len() {
-                let mut values = vec![None; marks.len()];
+        for (id, marks) in Dependence(program).needs(wanted).into_iter().enumerate() {
+            let Some(marks) = marks else { continue };
+            let elements = marks.elements();
+            if marks.count * 8 > marks.needed.len() {
+                let mut values = vec![None; marks.needed.len()];
                 elements.for_each(|element| values[element] = Some(evaluation.element(id, element)));
                 evaluation.stores[id] = Store::Dense(values);
             } else {
@@ -95,133 +92,12 @@ impl<'a> Evaluation<'a> {
         self.get(self.program.outputs[output].1, element)
     }
 
-    /// Marks what the wanted elements depend on, from the last node to the first.
-    fn needs(&self, wanted: &[Vec<usize>]) -> Vec<Need> {
-        let nodes = self.program.graph.nodes();
-        let mut needs = vec![Need::None; nodes.len()];
-        let mark = |needs: &mut Vec<Need>, (id, element): (NodeId, usize)| {
-            if matches!(needs[id], Need::None) {
-                needs[id] = Need::Some(vec![false; nodes[id].len()], 0);
-            }
-            if let Need::Some(marks, count) = &mut needs[id] {
-                *count += usize::from(!marks[element]);
-                marks[element] = true;
-            }
-        };
-        for ((_, id), elements) in self.program.outputs.iter().zip(wanted) {
-            elements.iter().for_each(|&element| mark(&mut needs, self.source(*id, element)));
-        }
-        for id in (0..nodes.len()).rev() {
-            let Need::Some(marks, _) = std::mem::replace(&mut needs[id], Need::None) else { continue };
-            let mut marked_rows = vec![false; self.rows_of(id).map_or(0, |(rows, ..)| rows)];
-            for element in marks.iter().enumerate().filter(|&(_, &needed)| needed).map(|(element, _)| element)
-            {
-                match self.rows_of(id) {
-                    None => match &nodes[id].op {
-                        Op::ScatterAdd(indices) => {
-                            let sources = indices.iter().enumerate().filter(|&(_, &to)| to == element);
-                            sources.for_each(|(at, _)| mark(&mut needs, self.source(nodes[id].args[0], at)));
-                        }
-                        _ => {
-                            let sources = nodes[id].args.iter().map(|&arg| self.source(arg, element));
-                            sources.for_each(|source| mark(&mut needs, source));
-                        }
-                    },
-                    Some((_, n, stride)) => {
-                        let row = self.row_number(id, element);
-                        if !std::mem::replace(&mut marked_rows[row], true) {
-                            for &arg in &nodes[id].args {
-                                for k in 0..n {
-                                    mark(&mut needs, self.source(arg, row_element(row, k, n, stride)));
-                                }
-                            }
-                        }
-                    }
-                }
-            }
-            let count = marks.iter().filter(|&&needed| needed).count();
-            needs[id] = Need::Some(marks, count);
-        }
-        needs
-    }
-
-    /// For operations on rows of their arguments: (number of rows, their length, the stride of the axis).
-    fn rows_of(&self, id: NodeId) -> Option<(usize, usize, usize)> {
-        let node = &self.program.graph.nodes()[id];
-        let shape = &self.program.graph.nodes()[*node.args.first()?].shape;
-        let axis = match &node.op {
-            Op::Sum { axis } | Op::MaxAxis { axis } | Op::MaxShare { axis } | Op::Dot { axis } => *axis,
-            Op::LogSumExp
-            | Op::Softmax
-            | Op::LogSoftmax
-            | Op::CrossEntropy(_)
-            | Op::CrossEntropyGradient(_)
-            | Op::SoftCrossEntropy
-            | Op::SoftCrossEntropyGradient
-            | Op::Norm { .. }
-            | Op::NormGradient { .. }
-            | Op::Normalize
-            | Op::Cosine { .. }
-            | Op::CosineGradient { .. } => shape.len() - 1,
-            _ => return None,
-        };
-        let stride: usize = shape[axis + 1..].iter().product();
-        let outer: usize = shape[..axis].iter().product();
-        Some((outer * stride, shape[axis], stride))
-    }
-
-    /// The row of the argument to which an element of the result belongs.
-    fn row_number(&self, id: NodeId, element: usize) -> usize {
-        let nodes = self.program.graph.nodes();
-        let node = &nodes[id];
-        let (_, n, stride) = self.rows_of(id).unwrap_or((0, 1, 1));
-        if node.shape.len() == nodes[node.args[0]].shape.len() {
-            element / (n * stride) * stride + element % stride
-        } else {
-            element
-        }
-    }
-
-    /// Follows views to the computed element that stands behind an element.
-    fn source(&self, mut id: NodeId, mut element: usize) -> (NodeId, usize) {
-        let nodes = self.program.graph.nodes();
-        loop {
-            let node = &nodes[id];
-            match &node.op {
-                Op::Select(mask) => id = node.args[usize::from(!mask[element])],
-                Op::Reshape | Op::StopGradient | Op::GradientTo => id = node.args[0],
-                Op::Gather(indices) => (id, element) = (node.args[0], indices[element]),
-                Op::Broadcast => {
-                    id = node.args[0];
-                    element = broadcast_source(&nodes[id].shape, &node.shape, element);
-                }
-                Op::Slice { axis, start } => {
-                    id = node.args[0];
-                    let inner: usize = node.shape[axis + 1..].iter().product();
-                    let (from, to) = (nodes[id].shape[*axis], node.shape[*axis]);
-                    let (outer, within) = (element / (to * inner), element % (to * inner));
-                    element = outer * from * inner + start * inner + within;
-                }
-                Op::Concatenate { axis } => {
-                    let inner: usize = node.shape[axis + 1..].iter().product();
-                    let whole = node.shape[*axis] * inner;
-                    let (outer, mut within) = (element / whole, element % whole);
-                    for &arg in &node.args {
-                        let part = nodes[arg].shape[*axis] * inner;
-                        if within < part {
-                            (id, element) = (arg, outer * part + within);
-                            break;
-                        }
-                        within -= part;
-                    }
-                }
-                _ => return (id, element),
-            }
-        }
+    fn dependence(&self) -> Dependence<'a> {
+        Dependence(self.program)
     }
 
     fn get(&self, id: NodeId, element: usize) -> &Value {
-        let (id, element) = self.source(id, element);
+        let (id, element) = self.dependence().source(id, element);
         let value = match &self.stores[id] {
             Store::Dense(values) => values[element].as_ref(),
             Store::Sparse(values) => values.get(&element),
@@ -240,7 +116,7 @@ impl<'a> Evaluation<'a> {
 
     /// The row of an argument; sets as hulls, which `hulls` keeps.
     fn row<'s>(&'s self, id: NodeId, k: usize, row: usize, hulls: &'s mut Vec<Ball>) -> Vec<&'s Ball> {
-        let (_, n, stride) = self.rows_of(id).unwrap_or((0, 0, 1));
+        let (_, n, stride) = self.dependence().rows_of(id).unwrap_or((0, 0, 1));
         let values: Vec<&Value> = (0..n).map(|at| self.arg(id, k, row_element(row, at, n, stride))).collect();
         if values.iter().any(|value| matches!(value, Value::Set(_))) {
             *hulls = values.iter().map(|value| value.ball(self.effort.prec)).collect();
@@ -279,7 +155,10 @@ impl<'a> Evaluation<'a> {
                 };
                 self.settled_zero(difference, id, element, true)
             }
-            Op::Mul if self.source(node.args[0], element) == self.source(node.args[1], element) => {
+            Op::Mul
+                if self.dependence().source(node.args[0], element)
+                    == self.dependence().source(node.args[1], element) =>
+            {
                 unary(&|x| x.square(prec))
             }
             Op::Mul => self.arg(id, 0, element).mul(self.arg(id, 1, element), prec, here),
@@ -408,14 +287,14 @@ impl<'a> Evaluation<'a> {
                 Value::sum(terms.iter().copied(), prec, here)
             }
             Op::Sum { .. } => {
-                let (_, n, stride) = self.rows_of(id).unwrap_or((0, 0, 1));
+                let (_, n, stride) = self.dependence().rows_of(id).unwrap_or((0, 0, 1));
                 let terms = (0..n).map(|k| self.arg(id, 0, row_element(element, k, n, stride)));
                 let sum = Value::sum(terms, prec, here);
                 self.evaluations += n as u64;
                 sum
             }
             Op::Dot { .. } => {
-                let (_, n, stride) = self.rows_of(id).unwrap_or((0, 0, 1));
+                let (_, n, stride) = self.dependence().rows_of(id).unwrap_or((0, 0, 1));
                 let at = |k| row_element(element, k, n, stride);
                 let terms = (0..n).map(|k| self.arg(id, 0, at(k)).mul(self.arg(id, 1, at(k)), prec, here));
                 let terms: Vec<Value> = terms.collect();
@@ -423,7 +302,7 @@ impl<'a> Evaluation<'a> {
                 Value::sum(terms.iter(), prec, here)
             }
             Op::MaxAxis { .. } | Op::MaxShare { .. } => {
-                let row = self.row_number(id, element);
+                let row = self.dependence().row_number(id, element);
                 let key = (node.args[0], row);
                 if !self.maxima.contains_key(&key) {
                     let mut hulls = Vec::new();
@@ -434,7 +313,7 @@ impl<'a> Evaluation<'a> {
                 if matches!(node.op, Op::MaxAxis { .. }) {
                     return Point(maximum.most.clone());
                 }
-                let (_, n, stride) = self.rows_of(id).unwrap_or((0, 0, 1));
+                let (_, n, stride) = self.dependence().rows_of(id).unwrap_or((0, 0, 1));
                 maximum.share(element / stride % n, here, effort)
             }
             Op::LogSumExp
@@ -445,28 +324,28 @@ impl<'a> Evaluation<'a> {
             | Op::SoftCrossEntropy
             | Op::SoftCrossEntropyGradient => Point(self.exponential_row(id, element)),
             Op::Norm { p, epsilon } => {
-                self.fill_norm(id, element, *p, epsilon.get());
-                Point(self.norms[&(node.args[0], element)].norm.clone())
+                let key = self.fill_norm(id, element, *p, *epsilon);
+                Point(self.norms[&key].norm.clone())
             }
             Op::NormGradient { p, epsilon } => {
-                let row = self.row_number(id, element);
-                self.fill_norm(id, row, *p, epsilon.get());
-                let (_, n, _) = self.rows_of(id).unwrap_or((0, 1, 1));
+                let row = self.dependence().row_number(id, element);
+                let key = self.fill_norm(id, row, *p, *epsilon);
+                let (_, n, _) = self.dependence().rows_of(id).unwrap_or((0, 1, 1));
                 let (own, x) = (element % n, self.ball(id, 0, element));
-                self.norms[&(node.args[0], row)].gradient(own, &x, (p.power(), epsilon.get()), here, effort)
+                self.norms[&key].gradient(own, &x, (p.power(), epsilon.get()), here, effort)
             }
             Op::Normalize => {
-                let row = self.row_number(id, element);
+                let row = self.dependence().row_number(id, element);
                 let two = Degree::from(crate::graph::Power::Finite(2.0));
-                self.fill_norm(id, row, two, 0.0);
-                Point(self.ball(id, 0, element).div(&self.norms[&(node.args[0], row)].norm, prec))
+                let key = self.fill_norm(id, row, two, Real::new(0.0));
+                Point(self.ball(id, 0, element).div(&self.norms[&key].norm, prec))
             }
             Op::Cosine { epsilon } => {
-                let key = self.fill_cosine(id, element, epsilon.get());
+                let key = self.fill_cosine(id, element, *epsilon);
                 Point(self.cosines[&key].value(prec))
             }
             Op::CosineGradient { epsilon } => {
-                let key = self.fill_cosine(id, self.row_number(id, element), epsilon.get());
+                let key = self.fill_cosine(id, self.dependence().row_number(id, element), *epsilon);
                 let (x, y) = (self.ball(id, 0, element), self.ball(id, 1, element));
                 Point(self.cosines[&key].gradient(&x, &y, prec))
             }
@@ -481,26 +360,27 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    fn fill_norm(&mut self, id: NodeId, row: usize, p: Degree, epsilon: f64) {
-        let key = (self.program.graph.nodes()[id].args[0], row);
-        if self.norms.contains_key(&key) {
-            return;
+    /// A row's norm; its key.
+    fn fill_norm(&mut self, id: NodeId, row: usize, p: Degree, epsilon: Real) -> NormKey {
+        let key = (self.program.graph.nodes()[id].args[0], row, p, epsilon);
+        if !self.norms.contains_key(&key) {
+            let mut hulls = Vec::new();
+            let values = self.row(id, 0, row, &mut hulls);
+            let norm = RowNorm::of(&values, p.power(), epsilon.get(), self.effort.prec);
+            self.evaluations += values.len() as u64;
+            self.norms.insert(key, norm);
         }
-        let mut hulls = Vec::new();
-        let values = self.row(id, 0, row, &mut hulls);
-        let (count, norm) = (values.len(), RowNorm::of(&values, p.power(), epsilon, self.effort.prec));
-        self.evaluations += count as u64;
-        self.norms.insert(key, norm);
+        key
     }
 
     /// What a row of two arguments shares; its key.
-    fn fill_cosine(&mut self, id: NodeId, row: usize, epsilon: f64) -> ([NodeId; 2], usize) {
+    fn fill_cosine(&mut self, id: NodeId, row: usize, epsilon: Real) -> CosineKey {
         let args = &self.program.graph.nodes()[id].args;
-        let key = ([args[0], args[1]], row);
+        let key = ([args[0], args[1]], row, epsilon);
         if !self.cosines.contains_key(&key) {
             let (mut x_hulls, mut y_hulls) = (Vec::new(), Vec::new());
             let (x, y) = (self.row(id, 0, row, &mut x_hulls), self.row(id, 1, row, &mut y_hulls));
-            let (count, cosine) = (2 * x.len(), Cosine::of(&x, &y, epsilon, self.effort.prec));
+            let (count, cosine) = (2 * x.len(), Cosine::of(&x, &y, epsilon.get(), self.effort.prec));
             self.evaluations += count as u64;
             self.cosines.insert(key, cosine);
         }
@@ -511,7 +391,7 @@ impl<'a> Evaluation<'a> {
     fn exponential_row(&mut self, id: NodeId, element: usize) -> Ball {
         let prec = self.effort.prec;
         let node = &self.program.graph.nodes()[id];
-        let row = self.row_number(id, element);
+        let row = self.dependence().row_number(id, element);
         let key = (node.args[0], row);
         if !self.exponentials.contains_key(&key) {
             let mut hulls = Vec::new();
@@ -520,7 +400,7 @@ impl<'a> Evaluation<'a> {
             self.evaluations += count as u64;
             self.exponentials.insert(key, filled);
         }
-        let (_, n, _) = self.rows_of(id).unwrap_or((0, 1, 1));
+        let (_, n, _) = self.dependence().rows_of(id).unwrap_or((0, 1, 1));
         let own = element % n;
         let total_key = (node.args.get(1).copied().unwrap_or(0), row);
         if node.op == Op::SoftCrossEntropyGradient && !self.totals.contains_key(&total_key) {
@@ -569,24 +449,4 @@ impl<'a> Evaluation<'a> {
             }
         }
     }
-}
-
-/// Element k of a row of n elements, `stride` apart.
-pub(super) fn row_element(row: usize, k: usize, n: usize, stride: usize) -> usize {
-    row / stride * n * stride + k * stride + row % stride
-}
-
-/// The element of an array of shape `from` that is repeated at an element of shape `to`.
-pub(super) fn broadcast_source(from: &[usize], to: &[usize], mut element: usize) -> usize {
-    let (mut source, mut stride) = (0, 1);
-    for (k, &extent) in to.iter().enumerate().rev() {
-        let index = element % extent;
-        element /= extent;
-        let Some(at) = (k + from.len()).checked_sub(to.len()) else { break };
-        if from[at] != 1 {
-            source += index * stride;
-        }
-        stride *= from[at];
-    }
-    source
 }

@@ -7,6 +7,7 @@ mod binary;
 #[cfg(test)]
 mod binary_soundness;
 mod cosine;
+mod dependence;
 pub mod divergence;
 pub mod elementary;
 pub mod evaluate;

@@ -13,7 +13,7 @@ pub use focal::{Focal, SoftTarget};
 pub use op::{Degree, Op, Power};
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
 use std::ops::{Add, Div, Mul, Neg, Sub};
 use std::rc::Rc;
 
@@ -63,7 +63,36 @@ impl Node {
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
     nodes: Vec<Node>,
-    known: HashMap<Node, NodeId>,
+    /// A fingerprint of each node, by which its like is found.
+    prints: Vec<u64>,
+}
+
+/// Equal nodes have equal prints. Masks and indices are not looked at, which are long: nodes that differ in nothing else are
+/// compared.
+fn print(node: &Node) -> u64 {
+    let mix = |print: u64, x: u64| (print.rotate_left(5) ^ x).wrapping_mul(0x517c_c1b7_2722_0a95);
+    let kind = match &node.op {
+        Op::Input(slot) => *slot as u64,
+        Op::Constant(x) => x.get().to_bits(),
+        _ => 0,
+    };
+    let mut hasher = Fold(0);
+    std::mem::discriminant(&node.op).hash(&mut hasher);
+    let args = node.args.iter().fold(mix(hasher.0, kind), |print, &arg| mix(print, arg as u64 + 1));
+    node.shape.iter().fold(mix(args, node.shape.len() as u64), |print, &extent| mix(print, extent as u64))
+}
+
+/// What is written, folded; enough for a discriminant.
+struct Fold(u64);
+
+impl Hasher for Fold {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&byte| self.0 = self.0.rotate_left(8) ^ u64::from(byte));
+    }
 }
 
 impl Graph {
@@ -73,11 +102,13 @@ impl Graph {
     }
 
     fn push(&mut self, node: Node) -> NodeId {
-        if let Some(&id) = self.known.get(&node) {
+        let print = print(&node);
+        let mut alike = self.prints.iter().enumerate().filter(|&(_, &other)| other == print);
+        if let Some((id, _)) = alike.find(|&(id, _)| self.nodes[id] == node) {
             return id;
         }
-        self.nodes.push(node.clone());
-        self.known.insert(node, self.nodes.len() - 1);
+        self.nodes.push(node);
+        self.prints.push(print);
         self.nodes.len() - 1
     }
 }
@@ -117,6 +148,11 @@ impl Tracer {
     /// A copy of the graph as traced so far.
     pub fn graph(&self) -> Graph {
         self.graph.borrow().clone()
+    }
+
+    /// The graph, when all is traced: expressions of it are of no use any more.
+    pub fn finish(self) -> Graph {
+        self.graph.take()
     }
 }
 

@@ -85,10 +85,9 @@ impl Judge {
     ) -> Outcome {
         let bounds = Bounds { budget, backward, longest_sum };
         let outcome = self.against(truth, got, bounds);
-        // A subnormal that may be flushed to 0 has no reciprocal and no logarithm: NaN and infinity are not wrong there,
-        // and not right either.
-        let is_number = !matches!(truth, Truth::Undefined | Truth::Infinite { .. });
-        let open = self.flushes && budget.is_infinite() && is_number;
+        // A subnormal that may be flushed to 0 has no reciprocal and no logarithm, and makes 0 of what is infinite otherwise:
+        // NaN and infinity are not wrong there, and not right either.
+        let open = self.flushes && budget.is_infinite() && *truth != Truth::Undefined;
         match outcome {
             Outcome::Judged { level: Level::Broken, .. } if open => Outcome::Unbounded,
             _ => outcome,

@@ -106,7 +106,7 @@ impl<S: Storage> CrossEntropy<'_, S> {
         let part = |class: usize| q.at(self, class);
         reducer.push(at, softmax.soft_loss(row, part) / q.divisor, loss);
         if let Some(out) = gradient.filter(|_| !constant) {
-            softmax.soft_gradient(exps, part, factor / q.divisor, out);
+            softmax.soft_gradient(row, exps, part, factor / q.divisor, out);
         }
     }
 }

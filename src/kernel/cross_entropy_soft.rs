@@ -61,7 +61,7 @@ impl<S: Storage> CrossEntropySoft<'_, S> {
                 continue;
             };
             if let Some(out) = by_logits {
-                softmax.soft_gradient(&exps, q, factor, out);
+                softmax.soft_gradient(row, &exps, q, factor, out);
             }
             if let Some(out) = by_target {
                 for (class, (out, &x)) in out.iter_mut().zip(row).enumerate() {

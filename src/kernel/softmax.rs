@@ -66,9 +66,10 @@ impl Softmax {
         sum
     }
 
-    /// Writes factor·(softmax·Σq − q).
+    /// Writes factor·(softmax·Σq − q). The softmax of −∞ is 0 whatever Σq is, which may be NaN.
     pub(super) fn soft_gradient<S: Storage>(
         &self,
+        row: &[S],
         exps: &[Wide],
         q: impl Fn(usize) -> Wide,
         factor: Wide,
@@ -80,8 +81,9 @@ impl Softmax {
         }
         let q_sum = q_tail + q(self.peak);
         let scale = factor / self.sum;
-        for (class, (out, &e)) in out.iter_mut().zip(exps).enumerate() {
-            *out = narrow(scale * (e * q_sum - q(class) * self.sum));
+        for (class, (out, (x, &e))) in out.iter_mut().zip(row.iter().zip(exps)).enumerate() {
+            let spread = if x.value() == f32::NEG_INFINITY { Wide::ZERO } else { e * q_sum };
+            *out = narrow(scale * (spread - q(class) * self.sum));
         }
         if self.tail.is_below(Wide::ONE) {
             // (1 − tail/s)·Σq − q_peak with Σq − q_peak added up as such: a softmax near 1 takes nothing away.

@@ -27,6 +27,7 @@ pub use reduction::Reduction;
 use crate::format::Format;
 use crate::graph::Expr;
 use crate::tensor::{Dtype, Tensor};
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 
 /// The catalogue, in the order in which it is printed.
@@ -75,6 +76,16 @@ pub trait Definition: Sized + Send + Sync + 'static {
 pub struct Inputs<'a> {
     exprs: HashMap<&'static str, Expr>,
     tensors: &'a BTreeMap<String, Tensor>,
+    /// Whether the values of a float input have been looked at.
+    by_values: Cell<bool>,
+}
+
+/// A traced loss.
+pub struct Traced {
+    /// The loss.
+    pub loss: Expr,
+    /// Whether its graph depends on the values of float inputs, and not only on their shapes.
+    pub by_values: bool,
 }
 
 impl Inputs<'_> {
@@ -90,7 +101,9 @@ impl Inputs<'_> {
 
     /// The values of a float input; empty where it is absent.
     pub fn floats(&self, name: &str) -> &[f64] {
-        self.tensors.get(name).map_or(&[], Tensor::floats)
+        let Some(tensor) = self.tensors.get(name) else { return &[] };
+        self.by_values.set(true);
+        tensor.floats()
     }
 
     /// An integer input.
@@ -130,7 +143,7 @@ pub trait LossEntry: Send + Sync {
         params: &Params,
         inputs: &BTreeMap<String, Tensor>,
         expr: &mut dyn FnMut(&'static str, &Tensor) -> Expr,
-    ) -> Expr;
+    ) -> Traced;
 }
 
 struct Entry<D>(std::marker::PhantomData<fn() -> D>);
@@ -160,13 +173,14 @@ impl<D: Definition> LossEntry for Entry<D> {
         params: &Params,
         inputs: &BTreeMap<String, Tensor>,
         expr: &mut dyn FnMut(&'static str, &Tensor) -> Expr,
-    ) -> Expr {
+    ) -> Traced {
         let floats = Self::SPEC.inputs.iter().filter_map(|input| {
             let tensor = inputs.get(input.name)?;
             matches!(tensor.dtype, Dtype::Float(_)).then(|| (input.name, expr(input.name, tensor)))
         });
-        let inputs = Inputs { exprs: floats.collect(), tensors: inputs };
-        D::from_params(params).define(&inputs)
+        let inputs = Inputs { exprs: floats.collect(), tensors: inputs, by_values: Cell::new(false) };
+        let loss = D::from_params(params).define(&inputs);
+        Traced { loss, by_values: inputs.by_values.get() }
     }
 }
 

@@ -43,7 +43,7 @@ pub fn gaussian_nll<N: Number>(case: &Case, form: Form) -> Tensors {
         };
         // At 300 bits all divisions are one, the last: what is exact, or a tie, is one then.
         let by_mean = match form.order {
-            Order::DivisorLast => reduction.quotient(i, &[r.clone()], v),
+            Order::DivisorLast => reduction.quotient(i, std::slice::from_ref(&r), v),
             _ if quotient.is_zero() => quotient,
             _ => reduction.scaled(i, &[quotient]),
         };

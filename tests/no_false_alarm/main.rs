@@ -7,6 +7,9 @@ mod elementwise;
 mod form;
 mod metric;
 mod number;
+#[macro_use]
+#[path = "../support/promise.rs"]
+mod promise;
 mod regression;
 mod rows;
 mod tailed;
@@ -14,25 +17,18 @@ mod tailed;
 use form::{Form, Mean, Order, PLAIN, Softmax, Way};
 use lossproof::arithmetic::working::tolerances;
 use lossproof::case::program::Program;
-use lossproof::case::regime::{Regime, Taken, generate};
+use lossproof::case::regime::Regime;
 use lossproof::case::{Case, Tensors};
 use lossproof::format::Format;
 use lossproof::judge::{Level, Machine, OutputVerdict, Summation, judge};
+use lossproof::oracle;
 use lossproof::truth::Verified;
-use lossproof::{loss, oracle};
 use number::{Brain, Double, Flushing, Half, In, Number, Single, Wide};
-use rayon::prelude::*;
-use std::collections::BTreeMap;
+use promise::{Findings, Plan, loses_its_guard};
 use tailed::Tailed;
 
-/// Cases of each loss, format and regime, and the seeds with which they are made.
-const CASES: usize = 6;
-const SEEDS: [u64; 2] = [1, 2];
-/// Classes or elements of `long`: more than one block of a blocked sum.
-const LONG: usize = 1200;
-
-/// The most kinds of alarm that are printed.
-const SHOWN: usize = 40;
+/// `long` is more than one block of a blocked sum.
+const PLAN: Plan = Plan { seeds: &[103, 104], cases: 6, long: 1200 };
 
 type Run = fn(&Case, Form) -> Tensors;
 
@@ -140,56 +136,30 @@ fn honest(loss: &str, format: Format) -> Vec<Honest> {
     kernels
 }
 
-/// Whether a machine does not tell the clip of a probability from 0 or 1: such a kernel has the logarithm of 0, which is
-/// a known bug and no honest kernel.
-fn clips_nothing(case: &Case, machine: &Machine) -> bool {
-    let clip = case.params.number("probability_clip").filter(|&clip| clip > 0.0);
-    clip.is_some_and(|clip| machine.compute.round(1.0 - clip) == 1.0)
-}
-
-/// Whether a machine takes what is added to a squared norm for 0: such a kernel divides 0 by 0, which is a known bug too.
-fn floors_nothing(case: &Case, machine: &Machine) -> bool {
-    let floor = case.params.number("epsilon").filter(|&epsilon| epsilon > 0.0);
-    floor.is_some_and(|floor| floor < machine.compute.min_normal())
-}
-
-/// What was found of one kind: how often, and the first case.
-type Alarms = BTreeMap<String, (usize, String)>;
-
-fn check(loss_id: &str, format: Format, regime: Regime) -> Alarms {
-    let entry = loss::find(loss_id).expect("a loss of the catalogue");
-    let kernels = honest(loss_id, format);
-    let mut alarms = Alarms::new();
-    for case in SEEDS
-        .into_iter()
-        .flat_map(|seed| generate(entry, format, regime, &Taken::all(entry), seed, CASES, LONG))
-    {
-        let program = Program::of(&case).expect("a case of the catalogue");
-        let outputs = oracle::prove(&case).expect("a case of the catalogue");
-        let mut machines: Vec<(Machine, Verified)> = Vec::new();
-        for kernel in &kernels {
-            let known = machines.iter().position(|(machine, _)| *machine == kernel.machine);
-            let at = known.unwrap_or_else(|| {
-                let tolerances = tolerances(&program, &case, &kernel.machine, &outputs);
-                let verified = Verified { outputs: outputs.clone(), tolerances };
-                machines.push((kernel.machine, verified));
-                machines.len() - 1
-            });
-            if clips_nothing(&case, &kernel.machine) || floors_nothing(&case, &kernel.machine) {
-                continue;
-            }
-            let answer = (kernel.run)(&case, kernel.form);
-            for verdict in judge(&case, &machines[at].1, &answer, &kernel.machine, kernel.level) {
-                if let Some(what) = alarm(&verdict, kernel, regime) {
-                    let kind =
-                        format!("{loss_id} {format} {}: {} in {}", kernel.name, verdict.name, regime.name());
-                    let first = || format!("{what}\n    {}", serde_json::to_string(&case).unwrap());
-                    alarms.entry(kind).or_insert_with(|| (0, first())).0 += 1;
-                }
+fn check(_: usize, case: &Case, regime: Regime, found: &mut Findings) {
+    let program = Program::of(case).expect("a case of the catalogue");
+    let outputs = oracle::prove(case).expect("a case of the catalogue");
+    let mut machines: Vec<(Machine, Verified)> = Vec::new();
+    for kernel in honest(&case.loss, case.format) {
+        let known = machines.iter().position(|(machine, _)| *machine == kernel.machine);
+        let at = known.unwrap_or_else(|| {
+            let tolerances = tolerances(&program, case, &kernel.machine, &outputs);
+            let verified = Verified { outputs: outputs.clone(), tolerances };
+            machines.push((kernel.machine, verified));
+            machines.len() - 1
+        });
+        if loses_its_guard(case, &kernel.machine) {
+            continue;
+        }
+        let answer = (kernel.run)(case, kernel.form);
+        for verdict in judge(case, &machines[at].1, &answer, &kernel.machine, kernel.level) {
+            if let Some(what) = alarm(&verdict, &kernel, regime) {
+                let (loss, format, regime) = (&case.loss, case.format, regime.name());
+                let kind = format!("{loss} {format} {}: {} in {regime}", kernel.name, verdict.name);
+                found.add(kind, &what, case);
             }
         }
     }
-    alarms
 }
 
 /// What is wrong with a verdict on an honest kernel. In the regime `overflowing` only 300 bits owe anything.
@@ -212,91 +182,10 @@ fn alarm(verdict: &OutputVerdict, kernel: &Honest, regime: Regime) -> Option<Str
 }
 
 fn hold(loss: &str) {
-    let all = Format::ALL.into_iter().flat_map(|format| Regime::ALL.map(|regime| (format, regime)));
-    let all: Vec<(Format, Regime)> = all.collect();
-    let alarms: Vec<Alarms> = all.par_iter().map(|&(format, regime)| check(loss, format, regime)).collect();
-    let alarms: Alarms = alarms.into_iter().flatten().collect();
-    let lines = alarms.iter().map(|(kind, (count, first))| format!("{kind}: {count} times, first {first}"));
-    let lines: Vec<String> = lines.take(SHOWN).collect();
-    assert!(alarms.is_empty(), "{} kinds of alarm, among them\n{}", alarms.len(), lines.join("\n"));
+    promise::hold(loss, &PLAN, check);
 }
 
-#[test]
-fn mse() {
-    hold("mse");
-}
-
-#[test]
-fn mae() {
-    hold("mae");
-}
-
-#[test]
-fn cross_entropy() {
-    hold("cross_entropy");
-}
-
-#[test]
-fn bce_with_logits() {
-    hold("bce_with_logits");
-}
-
-#[test]
-fn triplet_margin() {
-    hold("triplet_margin");
-}
-
-#[test]
-fn cross_entropy_soft() {
-    hold("cross_entropy_soft");
-}
-
-#[test]
-fn nll_loss() {
-    hold("nll_loss");
-}
-
-#[test]
-fn bce() {
-    hold("bce");
-}
-
-#[test]
-fn smooth_l1() {
-    hold("smooth_l1");
-}
-
-#[test]
-fn hinge() {
-    hold("hinge");
-}
-
-#[test]
-fn cosine_embedding() {
-    hold("cosine_embedding");
-}
-
-#[test]
-fn focal_sigmoid() {
-    hold("focal_sigmoid");
-}
-
-#[test]
-fn gaussian_nll() {
-    hold("gaussian_nll");
-}
-
-#[test]
-fn huber() {
-    hold("huber");
-}
-
-#[test]
-fn kl_div() {
-    hold("kl_div");
-}
-
-#[test]
-fn log_cosh() {
-    hold("log_cosh");
+for_each_loss! { hold:
+    mse mae huber smooth_l1 log_cosh gaussian_nll cross_entropy cross_entropy_soft nll_loss bce bce_with_logits
+    focal_sigmoid hinge kl_div triplet_margin cosine_embedding
 }

@@ -238,12 +238,12 @@ impl Erring {
     }
 
     /// a·2^e into numbers whose range does not matter.
-    pub fn into_unit(&self, a: &Value, e: i32) -> Value {
+    pub fn unit_scaled(&self, a: &Value, e: i32) -> Value {
         Value { x: a.x.clone() << e, exact: a.exact }
     }
 
     /// a·2^e at last, where it may underflow.
-    pub fn out_of_unit(&mut self, a: &Value, e: i32) -> Value {
+    pub fn scaled_back(&mut self, a: &Value, e: i32) -> Value {
         let shifted = a.x.clone() << e;
         let x = if self.is_small(&shifted) && !a.is_exactly(0.0) { self.nudged(shifted) } else { shifted };
         Value { x, exact: a.exact }

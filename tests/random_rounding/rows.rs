@@ -75,7 +75,12 @@ fn norm(m: &mut Erring, row: &[Value], power: Power, epsilon: f64) -> Value {
     let scales = p > 1.0 && epsilon == 0.0 && m.either() && !largest.x.is_zero();
     let mut terms = Vec::new();
     for x in row {
-        let x = if scales { m.div(&x.abs(), &largest) } else { x.abs() };
+        // The largest coordinate divided by itself is 1.
+        let x = match x.abs() {
+            x if !scales => x,
+            x if x.x == largest.x => Value::exact(1.0),
+            x => m.div(&x, &largest),
+        };
         terms.push(m.pow(&x, p));
     }
     if epsilon > 0.0 {
@@ -101,7 +106,7 @@ fn unit(m: &mut Erring, row: &[Value], epsilon: f64) -> Unit {
     let root = Float::with_val(BITS, epsilon).sqrt();
     let largest = row.iter().fold(root, |largest, x| largest.max(&x.abs().x));
     let exponent = largest.get_exp().map_or(0, |e| e - 1);
-    let row: Vec<Value> = row.iter().map(|x| m.into_unit(x, -exponent)).collect();
+    let row: Vec<Value> = row.iter().map(|x| m.unit_scaled(x, -exponent)).collect();
     let epsilon = (Float::with_val(BITS, epsilon) >> (2 * exponent)).to_f64();
     Unit { norm: norm(m, &row, Power::Finite(2.0), epsilon), row, exponent }
 }
@@ -138,7 +143,7 @@ fn cosine_slope(m: &mut Erring, i: usize, x: &Unit, y: &Unit, cosine: &Value) ->
         let (across, along) = (m.div(&y.row[i], &norms), m.div(&moved, &square));
         m.sub(&across, &along)
     };
-    m.out_of_unit(&slope, -x.exponent)
+    m.scaled_back(&slope, -x.exponent)
 }
 
 /// x/‖x‖ and its kin; 0 at the zero vector, which is in the set there.

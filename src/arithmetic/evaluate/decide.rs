@@ -1,9 +1,10 @@
 //! What no precision decides: an element whose parts show that it is 0, or a number that can be written exactly, or is just
 //! beside one. Its ball straddles that number for ever; its parts ([`Parts`]) tell.
 
-use super::{Evaluation, row_element};
+use super::Evaluation;
 use crate::arithmetic::ball::{Ball, Place, Side};
 use crate::arithmetic::binary;
+use crate::arithmetic::dependence::row_element;
 use crate::arithmetic::focal::focal_parts;
 use crate::arithmetic::huber::huber;
 use crate::arithmetic::monomial::{Parts, RowParts};
@@ -103,7 +104,7 @@ impl Evaluation<'_> {
 
     /// The element, at that corner if it is a set, as a sum of exact parts, if it is one.
     fn parts(&self, id: NodeId, element: usize, choices: Choices<'_>) -> Option<Parts> {
-        let (id, element) = self.source(id, element);
+        let (id, element) = self.dependence().source(id, element);
         let chosen = |kink: Kink| choices.iter().find(|(known, _)| *known == kink).map(|&(_, choice)| choice);
         let ball = match self.get(id, element) {
             Point(ball) => ball,
@@ -122,7 +123,7 @@ impl Evaluation<'_> {
         let part = |k: usize| self.parts(node.args[k], element, choices);
         match &node.op {
             Op::Sum { .. } => {
-                let (_, n, stride) = self.rows_of(id)?;
+                let (_, n, stride) = self.dependence().rows_of(id)?;
                 let term = |k| self.parts(node.args[0], row_element(element, k, n, stride), choices);
                 let zero = Parts::rational(rug::Rational::new());
                 (n <= MOST_TERMS).then(|| (0..n).try_fold(zero, |sum, k| sum.add(term(k)?)))?
@@ -168,7 +169,7 @@ impl Evaluation<'_> {
                 }
             }
             Op::Norm { p, epsilon } | Op::NormGradient { p, epsilon } => {
-                let key = (node.args[0], self.row_number(id, element));
+                let key = (node.args[0], self.dependence().row_number(id, element), *p, *epsilon);
                 let mut known = self.norm_parts.borrow_mut();
                 let parts = known.entry(key).or_insert_with(|| {
                     let mut hulls = Vec::new();
@@ -182,8 +183,8 @@ impl Evaluation<'_> {
             Op::Softmax | Op::CrossEntropyGradient(_) | Op::SoftCrossEntropyGradient => {
                 self.tied_softmax(id, element)
             }
-            Op::Cosine { .. } | Op::CosineGradient { .. } => {
-                let key = ([node.args[0], node.args[1]], self.row_number(id, element));
+            Op::Cosine { epsilon } | Op::CosineGradient { epsilon } => {
+                let key = ([node.args[0], node.args[1]], self.dependence().row_number(id, element), *epsilon);
                 let cosine = self.cosines.get(&key)?;
                 match node.op {
                     Op::Cosine { .. } => cosine.value_parts(),
@@ -215,7 +216,7 @@ impl Evaluation<'_> {
     /// class is excluded.
     fn tied_softmax(&self, id: NodeId, element: usize) -> Option<Parts> {
         let node = &self.program.graph.nodes()[id];
-        let row = self.row_number(id, element);
+        let row = self.dependence().row_number(id, element);
         let shared = self.exponentials.get(&(node.args[0], row))?.as_ref()?;
         let own = element % shared.terms.len();
         let softmax = Parts::of(&shared.terms[own])?.div(Parts::of(&shared.total)?)?;

@@ -1,46 +1,50 @@
 //! Arrays of fast balls, as columns: midpoints, radii, sides. Inputs stay where they are, one ball that stands everywhere is
 //! kept once, and sides are kept only where there is one.
 
-use super::ball::Ball;
-use super::rows::Total;
+use super::ball::{Accumulate, Ball, Divide, Number};
+use super::pool;
+use super::rows::{FEW, sum};
 use crate::arithmetic::ball::Side;
 use std::ops::Range;
+use std::rc::Rc;
 
 /// An array of balls.
-pub(super) enum Array<'a> {
+pub(super) enum Array<'a, M: Number> {
     /// An input: exact numbers.
     Exact(&'a [f64]),
     /// The same ball everywhere.
-    Repeated(Ball, usize),
+    Repeated(Ball<M>, usize),
     /// A ball for each element.
-    Columns(Columns),
+    Columns(Columns<M>),
+    /// Another array over an exact number that is not 0, not divided yet: what it is multiplied by comes first, so that a
+    /// product which the divisor divides comes out exact, as 15·(1/5) would not.
+    Over(Rc<Array<'a, M>>, Ball<M>),
 }
 
-use Array::{Exact, Repeated};
+use Array::{Exact, Over, Repeated};
 
 /// A ball for each element, one-sided where `side` says so.
-#[derive(Default)]
-pub(super) struct Columns {
-    mid: Vec<f64>,
+pub(super) struct Columns<M: Number> {
+    mid: Vec<M>,
     rad: Vec<f64>,
     /// Empty where no ball is one-sided.
     side: Vec<Side>,
 }
 
-impl Columns {
+impl<M: Number> Columns<M> {
     #[inline(always)]
-    pub fn get(&self, element: usize) -> Ball {
+    pub fn get(&self, element: usize) -> Ball<M> {
         let side = if self.side.is_empty() { Side::Any } else { self.side[element] };
         Ball::of_parts(self.mid[element], self.rad[element], side)
     }
 
     /// Zeros, to be set.
-    pub fn zeros(length: usize) -> Columns {
-        Columns { mid: vec![0.0; length], rad: vec![0.0; length], side: Vec::new() }
+    pub fn zeros(length: usize) -> Columns<M> {
+        Columns { mid: M::zeros(length), rad: pool::zeros(length), side: Vec::new() }
     }
 
     #[inline(always)]
-    pub fn set(&mut self, element: usize, ball: Ball) {
+    pub fn set(&mut self, element: usize, ball: Ball<M>) {
         let (mid, rad, side) = ball.parts();
         (self.mid[element], self.rad[element]) = (mid, rad);
         if side != Side::Any || !self.side.is_empty() {
@@ -49,21 +53,34 @@ impl Columns {
     }
 
     /// The sum so far and the elements of the range.
-    pub fn sum(&self, mut total: Total, range: Range<usize>) -> Total {
-        if !self.side.is_empty() {
+    pub fn sum(&self, mut total: M::Total, range: Range<usize>) -> M::Total {
+        if self.side.is_empty() {
+            total.push_all(&self.mid[range.clone()], &self.rad[range]);
+        } else {
             range.for_each(|i| total.push(self.get(i)));
-            return total;
         }
-        let columns = self.mid[range.clone()].iter().zip(&self.rad[range]);
-        columns.for_each(|(&mid, &rad)| total.push(Ball::around(mid, rad)));
         total
+    }
+
+    pub fn len(&self) -> usize {
+        self.mid.len()
+    }
+
+    /// Midpoints and radii of a range, where no ball is one-sided.
+    pub fn plain(&self, range: Range<usize>) -> Option<(&[M], &[f64])> {
+        self.side.is_empty().then(|| (&self.mid[range.clone()], &self.rad[range]))
+    }
+
+    /// Midpoints and radii of a range, to be filled with balls that are not one-sided; `None` where one is.
+    pub fn slices(&mut self, range: Range<usize>) -> Option<(&mut [M], &mut [f64])> {
+        self.side.is_empty().then(|| (&mut self.mid[range.clone()], &mut self.rad[range]))
     }
 
     /// Element by element, in order.
     #[inline(always)]
-    pub fn from_iter(balls: impl ExactSizeIterator<Item = Ball>) -> Columns {
+    pub fn from_iter(balls: impl ExactSizeIterator<Item = Ball<M>>) -> Columns<M> {
         let length = balls.len();
-        let (mut mid, mut rad, mut side) = (vec![0.0; length], vec![0.0; length], Vec::new());
+        let (mut mid, mut rad, mut side) = (M::zeros(length), pool::zeros(length), Vec::new());
         for (i, ((mid, rad), ball)) in mid.iter_mut().zip(&mut rad).zip(balls).enumerate() {
             let (m, r, s) = ball.parts();
             (*mid, *rad) = (m, r);
@@ -76,12 +93,19 @@ impl Columns {
 
     /// The balls in order.
     #[inline(always)]
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = Ball> + '_ {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Ball<M>> + '_ {
         let columns = self.mid.iter().zip(&self.rad).enumerate();
         columns.map(|(i, (&mid, &rad))| {
             let side = if self.side.is_empty() { Side::Any } else { self.side[i] };
             Ball::of_parts(mid, rad, side)
         })
+    }
+}
+
+impl<M: Number> Drop for Columns<M> {
+    fn drop(&mut self) {
+        M::keep(std::mem::take(&mut self.mid));
+        pool::keep(std::mem::take(&mut self.rad));
     }
 }
 
@@ -92,10 +116,10 @@ fn set_side(sides: &mut Vec<Side>, length: usize, at: usize, side: Side) {
     sides[at] = side;
 }
 
-impl<'a> Array<'a> {
+impl<'a, M: Number> Array<'a, M> {
     /// Element by element, in order.
     #[inline(always)]
-    pub fn from_fn(length: usize, mut f: impl FnMut(usize) -> Ball) -> Array<'a> {
+    pub fn from_fn(length: usize, mut f: impl FnMut(usize) -> Ball<M>) -> Array<'a, M> {
         match length {
             1 => Repeated(f(0), 1),
             _ => Array::Columns(Columns::from_iter((0..length).map(f))),
@@ -103,7 +127,7 @@ impl<'a> Array<'a> {
     }
 
     /// Of which nothing is known.
-    pub fn unknown(length: usize) -> Array<'a> {
+    pub fn unknown(length: usize) -> Array<'a, M> {
         Repeated(Ball::UNKNOWN, length)
     }
 
@@ -112,53 +136,128 @@ impl<'a> Array<'a> {
             Exact(values) => values.len(),
             Repeated(_, length) => *length,
             Array::Columns(columns) => columns.mid.len(),
+            Over(array, _) => array.len(),
         }
     }
 
     #[inline(always)]
-    pub fn get(&self, element: usize) -> Ball {
+    pub fn get(&self, element: usize) -> Ball<M> {
         match self {
             Exact(values) => Ball::exact(values[element]),
             Repeated(ball, _) => *ball,
             Array::Columns(columns) => columns.get(element),
+            Over(array, divisor) => array.get(element).div(*divisor),
+        }
+    }
+
+    /// Puts another ball in an element's place.
+    pub fn set(&mut self, element: usize, ball: Ball<M>) {
+        match self {
+            Array::Columns(columns) => columns.set(element, ball),
+            array => {
+                let mut columns = Columns::zeros(array.len());
+                (0..array.len()).for_each(|i| columns.set(i, array.get(i)));
+                columns.set(element, ball);
+                *array = Array::Columns(columns);
+            }
         }
     }
 
     /// The ball that stands everywhere, if it is kept as one.
-    pub fn repeated(&self) -> Option<Ball> {
+    pub fn repeated(&self) -> Option<Ball<M>> {
         match self {
             Repeated(ball, _) => Some(*ball),
+            Over(array, divisor) => array.repeated().map(|ball| ball.div(*divisor)),
             _ => None,
+        }
+    }
+
+    /// What it is over, and the divisor.
+    pub fn over(&self) -> Option<(&Rc<Array<'a, M>>, Ball<M>)> {
+        match self {
+            Over(array, divisor) => Some((array, *divisor)),
+            _ => None,
+        }
+    }
+
+    /// The array over a number.
+    pub fn divided(array: Rc<Array<'a, M>>, divisor: Ball<M>) -> Rc<Array<'a, M>> {
+        if divisor == Ball::ONE { array } else { Rc::new(Over(array, divisor)) }
+    }
+
+    /// The columns of midpoints and radii, if it has them and no ball is one-sided.
+    pub fn plain(&self) -> Option<(&[M], &[f64])> {
+        match self {
+            Array::Columns(columns) => columns.plain(0..columns.len()),
+            _ => None,
+        }
+    }
+
+    /// Σ of a range.
+    pub fn sum(&self, range: Range<usize>) -> Ball<M> {
+        match self {
+            Array::Columns(columns) if range.len() > FEW => columns.sum(M::Total::default(), range).ball(),
+            _ => sum(range.len(), range.map(|i| self.get(i))),
         }
     }
 
     /// f of each ball, in order.
     #[inline(always)]
-    pub fn for_each(&self, mut f: impl FnMut(Ball)) {
+    pub fn for_each(&self, mut f: impl FnMut(Ball<M>)) {
         match self {
             Exact(values) => values.iter().for_each(|&x| f(Ball::exact(x))),
             Repeated(ball, length) => (0..*length).for_each(|_| f(*ball)),
             Array::Columns(columns) => columns.iter().for_each(f),
+            Over(array, divisor) => {
+                let divisor = M::Divisor::new(*divisor);
+                array.for_each_plain(|ball| f(divisor.divide(ball)));
+            }
+        }
+    }
+
+    /// As [`Array::for_each`], of an array that is over nothing.
+    #[inline(always)]
+    fn for_each_plain(&self, mut f: impl FnMut(Ball<M>)) {
+        match self {
+            Exact(values) => values.iter().for_each(|&x| f(Ball::exact(x))),
+            Array::Columns(columns) => columns.iter().for_each(f),
+            array => (0..array.len()).for_each(|i| f(array.get(i))),
         }
     }
 
     /// f of each element.
     #[inline(always)]
-    pub fn map(&self, f: impl Fn(Ball) -> Ball) -> Array<'a> {
+    pub fn map(&self, f: impl Fn(Ball<M>) -> Ball<M>) -> Array<'a, M> {
         match self {
             Repeated(ball, length) => Repeated(f(*ball), *length),
             Exact(values) => Array::Columns(Columns::from_iter(values.iter().map(|&x| f(Ball::exact(x))))),
             Array::Columns(columns) => Array::Columns(Columns::from_iter(columns.iter().map(f))),
+            Over(..) => Array::from_fn(self.len(), |i| f(self.get(i))),
         }
     }
 
     /// f of the elements of two arrays.
     #[inline(always)]
-    pub fn zip(&self, other: &Array<'a>, f: impl Fn(Ball, Ball) -> Ball) -> Array<'a> {
+    pub fn zip(&self, other: &Array<'a, M>, f: impl Fn(Ball<M>, Ball<M>) -> Ball<M>) -> Array<'a, M> {
         match (self, other) {
             (Repeated(a, length), Repeated(b, _)) => Repeated(f(*a, *b), *length),
             (Repeated(a, _), b) => b.map(|b| f(*a, b)),
             (a, Repeated(b, _)) => a.map(|a| f(a, *b)),
+            (Array::Columns(a), Array::Columns(b)) => {
+                Array::Columns(Columns::from_iter(a.iter().zip(b.iter()).map(|(a, b)| f(a, b))))
+            }
+            (Array::Columns(a), Exact(b)) => {
+                let balls = a.iter().zip(b.iter()).map(|(a, &b)| f(a, Ball::exact(b)));
+                Array::Columns(Columns::from_iter(balls))
+            }
+            (Exact(a), Array::Columns(b)) => {
+                let balls = a.iter().zip(b.iter()).map(|(&a, b)| f(Ball::exact(a), b));
+                Array::Columns(Columns::from_iter(balls))
+            }
+            (Exact(a), Exact(b)) => {
+                let balls = a.iter().zip(b.iter()).map(|(&a, &b)| f(Ball::exact(a), Ball::exact(b)));
+                Array::Columns(Columns::from_iter(balls))
+            }
             _ => Array::from_fn(self.len(), |i| f(self.get(i), other.get(i))),
         }
     }

@@ -1,4 +1,5 @@
-//! One fast ball: an f64 midpoint and an f64 radius that holds the true value, with the four operations.
+//! One fast ball: a midpoint and an f64 radius that holds the true value. Midpoints are f64 ([`single`](super::single)) or
+//! double-double ([`double`](super::double)); what differs between them is [`Number`], the rest is here.
 //!
 //! *Sound*: the true result of the true operands is inside. *Total*: what is not known (an overflow, a divisor around 0, no
 //! value at all) is [`Ball::UNKNOWN`], which every operation passes on. Fields are private: an unproved number leaves this
@@ -24,12 +25,97 @@ pub(super) const fn power(e: i32) -> f64 {
     f64::from_bits(((e + 1023) as u64) << 52)
 }
 
+/// A kind of midpoint with its arithmetic.
+pub trait Number: Copy + PartialEq + std::fmt::Debug + Default + 'static {
+    /// 0.
+    const ZERO: Self;
+    /// 1.
+    const ONE: Self;
+    /// A sum of many balls that is being made.
+    type Total: Accumulate<Self>;
+    /// What many balls are divided by.
+    type Divisor: Divide<Self>;
+
+    /// Exactly this number.
+    fn of(x: f64) -> Self;
+    /// The nearest f64: |x − high| ≤ u|high|.
+    fn high(self) -> f64;
+    /// −x.
+    fn negated(self) -> Self;
+    /// Whether |x| is above the radius; if not sure, not.
+    fn exceeds(self, rad: f64) -> bool;
+
+    /// a + b.
+    fn add(a: Ball<Self>, b: Ball<Self>) -> Ball<Self>;
+    /// a · b.
+    fn mul(a: Ball<Self>, b: Ball<Self>) -> Ball<Self>;
+    /// a / b, not known where b may be 0.
+    fn div(a: Ball<Self>, b: Ball<Self>) -> Ball<Self>;
+    /// √x of a ball above 0 with a midpoint of at least [`SAFE`]: s and |√m − s|, or a bound of it; 0 where s is exact.
+    fn sqrt_at(m: Self) -> (Self, f64);
+
+    /// A function at the midpoint, y, and an upper bound of |f(m) − y|; infinite where none is known.
+    fn exp_at(m: Self) -> (Self, f64);
+    /// e^m − 1.
+    fn expm1_at(m: Self) -> (Self, f64);
+    /// ln m of m > 0.
+    fn ln_at(m: Self) -> (Self, f64);
+    /// ln(1 + m) of m > −1.
+    fn ln_1p_at(m: Self) -> (Self, f64);
+    /// tanh m.
+    fn tanh_at(m: Self) -> (Self, f64);
+    /// sinh m for |m| < 1.
+    fn sinh_at(m: Self) -> (Self, f64);
+    /// x^p of a positive ball.
+    fn positive_pow(x: Ball<Self>, p: f64) -> Ball<Self>;
+    /// x^(1/p) of a positive ball, p ≥ 1.
+    fn positive_root(x: Ball<Self>, p: f64) -> Ball<Self>;
+
+    /// A column of zeros.
+    fn zeros(length: usize) -> Vec<Self> {
+        vec![Self::ZERO; length]
+    }
+    /// A column that is not needed any more.
+    fn keep(_column: Vec<Self>) {}
+
+    /// exp(xᵢ − most) of a row of exact numbers of which `most` is the greatest: midpoints and radii, exactly 1 where
+    /// xᵢ = most. Returns whether it has filled them; if not, they are anything.
+    fn exponentials(_x: &[f64], _most: f64, _mid: &mut [Self], _rad: &mut [f64]) -> bool {
+        false
+    }
+}
+
+/// A sum of many balls.
+pub trait Accumulate<M: Number>: Copy + Default {
+    /// Adds a term.
+    fn push(&mut self, term: Ball<M>);
+    /// Adds terms that are neither one-sided nor infinite.
+    fn push_all(&mut self, mid: &[M], rad: &[f64]) {
+        mid.iter().zip(rad).for_each(|(&mid, &rad)| self.push(Ball::of_parts(mid, rad, Side::Any)));
+    }
+    /// The sum.
+    fn ball(self) -> Ball<M>;
+}
+
+/// A divisor of many balls.
+pub trait Divide<M: Number>: Copy {
+    /// Division by this ball.
+    fn new(ball: Ball<M>) -> Self;
+    /// a divided by it.
+    fn divide(self, a: Ball<M>) -> Ball<M>;
+    /// Balls that are not one-sided divided by it, midpoints and radii. Returns whether it has filled the quotients; if not,
+    /// they are anything.
+    fn divide_all(self, _terms: (&[M], &[f64]), _quotients: (&mut [M], &mut [f64])) -> bool {
+        false
+    }
+}
+
 /// An enclosure: the number is `mid` where `rad` is 0, else within `rad` of it, and strictly on that side. Not known where
 /// `rad` is infinite or NaN, or `mid` is not finite. An input's −∞ is kept as the midpoint −∞ with radius 0: rows of
 /// exponentials know it, to everything else it is not known.
 #[derive(Copy, Clone, Debug, PartialEq)]
-pub struct Ball {
-    mid: f64,
+pub struct Ball<M = f64> {
+    mid: M,
     rad: f64,
     side: Side,
 }
@@ -71,61 +157,67 @@ fn side_of(sign: Option<i8>) -> Side {
     }
 }
 
-impl Ball {
+impl<M: Number> Ball<M> {
     /// Anything, no value included.
-    pub const UNKNOWN: Ball = Ball { mid: 0.0, rad: f64::INFINITY, side: Side::Any };
+    pub const UNKNOWN: Ball<M> = Ball { mid: M::ZERO, rad: f64::INFINITY, side: Side::Any };
     /// Exactly 0.
-    pub const ZERO: Ball = Ball::exact(0.0);
+    pub const ZERO: Ball<M> = Ball { mid: M::ZERO, rad: 0.0, side: Side::Any };
     /// Exactly 1.
-    pub const ONE: Ball = Ball::exact(1.0);
+    pub const ONE: Ball<M> = Ball { mid: M::ONE, rad: 0.0, side: Side::Any };
 
     /// Exactly this number.
     #[inline(always)]
-    pub const fn exact(x: f64) -> Ball {
-        Ball { mid: x, rad: 0.0, side: Side::Any }
+    pub fn exact(x: f64) -> Ball<M> {
+        Ball { mid: M::of(x), rad: 0.0, side: Side::Any }
     }
 
     /// Every number within `rad` of `mid`.
     #[inline(always)]
-    pub(super) fn around(mid: f64, rad: f64) -> Ball {
+    pub(super) fn around(mid: M, rad: f64) -> Ball<M> {
         Ball { mid, rad, side: Side::Any }
     }
 
     /// The part of the ball around `mid` on that side.
     #[inline(always)]
-    pub(super) fn sided(mid: f64, rad: f64, side: Side) -> Ball {
+    pub(super) fn sided(mid: M, rad: f64, side: Side) -> Ball<M> {
         debug_assert!(side == Side::Any || rad != 0.0);
         Ball { mid, rad, side }
     }
 
     /// The ball; where it reaches 0 although the number's sign is known (not 0), what of it is on that side.
     #[inline(always)]
-    pub(super) fn of_sign(mid: f64, rad: f64, sign: Option<i8>) -> Ball {
-        if mid.abs() > rad {
+    pub(super) fn of_sign(mid: M, rad: f64, sign: Option<i8>) -> Ball<M> {
+        if mid.exceeds(rad) {
             return Ball::around(mid, rad);
         }
         match side_of(sign) {
             Side::Any => Ball::around(mid, rad),
-            side => Ball::sided(0.0, (mid.abs() + rad) * UP, side),
+            side => Ball::sided(M::ZERO, (mid.high().abs() + rad) * UP, side),
         }
     }
 
     /// From the columns of an array.
     #[inline(always)]
-    pub(super) fn of_parts(mid: f64, rad: f64, side: Side) -> Ball {
+    pub(super) fn of_parts(mid: M, rad: f64, side: Side) -> Ball<M> {
         Ball { mid, rad, side }
     }
 
     /// The columns of an array.
     #[inline(always)]
-    pub(super) fn parts(self) -> (f64, f64, Side) {
+    pub(super) fn parts(self) -> (M, f64, Side) {
         (self.mid, self.rad, self.side)
     }
 
     /// The midpoint; anything where the ball is not known.
     #[inline(always)]
-    pub(super) fn mid(self) -> f64 {
+    pub(super) fn mid(self) -> M {
         self.mid
+    }
+
+    /// The f64 nearest to the midpoint.
+    #[inline(always)]
+    pub(super) fn high(self) -> f64 {
+        self.mid.high()
     }
 
     /// The radius; infinite or NaN where the ball is not known.
@@ -141,32 +233,32 @@ impl Ball {
     }
 
     /// The midpoint and the radius, where something is known.
-    pub fn enclosure(self) -> Option<(f64, f64)> {
+    pub fn enclosure(self) -> Option<(M, f64)> {
         self.is_known().then_some((self.mid, self.rad))
     }
 
     /// Whether it is an enclosure.
     #[inline(always)]
     pub fn is_known(self) -> bool {
-        self.rad < f64::INFINITY && self.mid.abs() < f64::INFINITY
+        self.rad < f64::INFINITY && self.high().abs() < f64::INFINITY
     }
 
     /// Whether it is one number, known exactly.
     #[inline(always)]
     pub fn is_exact(self) -> bool {
-        self.rad == 0.0 && self.mid.abs() < f64::INFINITY
+        self.rad == 0.0 && self.high().abs() < f64::INFINITY
     }
 
     /// Whether it is exactly 0.
     #[inline(always)]
     pub fn is_zero(self) -> bool {
-        self.rad == 0.0 && self.mid == 0.0
+        self.rad == 0.0 && self.mid == M::ZERO
     }
 
     /// Whether it is an input's −∞.
     #[inline(always)]
     pub fn is_minus_infinity(self) -> bool {
-        self.rad == 0.0 && self.mid == f64::NEG_INFINITY
+        self.rad == 0.0 && self.high() == f64::NEG_INFINITY
     }
 
     /// Whether it is known to lie strictly above or below its midpoint.
@@ -181,13 +273,13 @@ impl Ball {
         if !self.is_known() {
             return None;
         }
-        if self.mid.abs() > self.rad {
-            return Some(if self.mid < 0.0 { -1 } else { 1 });
+        if self.mid.exceeds(self.rad) {
+            return Some(if self.high() < 0.0 { -1 } else { 1 });
         }
         match self.side {
             _ if self.rad == 0.0 => Some(0),
-            Side::Above if self.mid >= 0.0 => Some(1),
-            Side::Below if self.mid <= 0.0 => Some(-1),
+            Side::Above if self.high() >= 0.0 => Some(1),
+            Side::Below if self.high() <= 0.0 => Some(-1),
             _ => None,
         }
     }
@@ -195,14 +287,14 @@ impl Ball {
     /// An upper bound of the magnitude.
     #[inline(always)]
     pub(super) fn magnitude(self) -> f64 {
-        (self.mid.abs() + self.rad) * UP
+        (self.high().abs() + self.rad) * UP
     }
 
     /// −x.
     #[inline(always)]
-    pub(crate) fn neg(self) -> Ball {
-        if self.mid.abs() < f64::INFINITY {
-            Ball { mid: -self.mid, rad: self.rad, side: self.side.flipped() }
+    pub(crate) fn neg(self) -> Ball<M> {
+        if self.high().abs() < f64::INFINITY {
+            Ball { mid: self.mid.negated(), rad: self.rad, side: self.side.flipped() }
         } else {
             Ball::UNKNOWN
         }
@@ -210,166 +302,53 @@ impl Ball {
 
     /// |x|; around 0 every number up to the magnitude.
     #[inline(always)]
-    pub fn abs(self) -> Ball {
+    pub fn abs(self) -> Ball<M> {
         match self.sign() {
             Some(-1) => self.neg(),
             Some(_) => self,
             // 0 ≤ |x| ≤ |m| + r.
             None if self.is_known() => {
                 let half = self.magnitude() / 2.0;
-                Ball::around(half, half * UP + TINY)
+                Ball::around(M::of(half), half * UP + TINY)
             }
             None => Ball::UNKNOWN,
         }
     }
 
     /// a + b.
-    ///
-    /// |(a' + b') − s| ≤ r + s' + |e| with a + b = s + e exactly; so the sum of exact numbers is exact where e = 0. No term
-    /// underflows: sums of subnormal numbers are exact. −∞, NaN and an overflow make e and the radius NaN or infinite.
     #[inline(always)]
-    pub(crate) fn add(self, other: Ball) -> Ball {
-        let (s, e) = two_sum(self.mid, other.mid);
-        let rad = (self.rad + other.rad + e.abs()) * UP;
-        if rad == 0.0 {
-            return Ball::exact(s);
-        }
-        let side = if e == 0.0 {
-            if self.is_one_sided() || other.is_one_sided() { joined(self, other) } else { Side::Any }
-        } else if s == self.mid || s == other.mid {
-            moved(self, other, s)
-        } else {
-            Side::Any
-        };
-        Ball { mid: s, rad, side }
+    pub(crate) fn add(self, other: Ball<M>) -> Ball<M> {
+        M::add(self, other)
     }
 
     /// a − b.
     #[inline(always)]
-    pub(crate) fn sub(self, other: Ball) -> Ball {
-        self.add(other.neg())
+    pub(crate) fn sub(self, other: Ball<M>) -> Ball<M> {
+        M::add(self, other.neg())
     }
 
     /// a · b.
-    ///
-    /// |a'b' − p| ≤ |ab − p| + |a|s + |b|r + rs, where |ab − p| ≤ u|p|, or known exactly. From [`SAFE`] on the slack of
-    /// `UP`, 2^−49·u|p|, is above what three products lose that underflow.
     #[inline(always)]
-    pub(crate) fn mul(self, other: Ball) -> Ball {
-        let (a, b) = (self, other);
-        let p = a.mid * b.mid;
-        if p.abs() >= SAFE && a.rad + b.rad > 0.0 && !a.is_one_sided() && !b.is_one_sided() {
-            let spread = a.mid.abs() * b.rad + b.mid.abs() * a.rad + a.rad * b.rad;
-            return Ball::around(p, (U * p.abs() + spread) * UP);
-        }
-        a.mul_exactly(b)
-    }
-
-    /// a · b, with an exact product where there is one.
-    ///
-    /// |a'b' − p| ≤ |e| + |a|s + |b|r + rs with ab = p + e exactly. Below [`SAFE`], where e is not exact, |ab − p| ≤
-    /// max(u|p|, 2^−1075) < `TINY`.
-    fn mul_exactly(self, other: Ball) -> Ball {
-        let (a, b) = (self, other);
-        let (p, e) = two_product(a.mid, b.mid);
-        let spread = a.mid.abs() * b.rad + b.mid.abs() * a.rad + a.rad * b.rad;
-        if p.abs() >= SAFE {
-            let mut rad = (e.abs() + spread) * UP;
-            // The terms of the spread may underflow, to 0 too.
-            if a.rad + b.rad != 0.0 {
-                rad += TINY;
-                if e == 0.0 && (a.is_one_sided() || b.is_one_sided()) {
-                    return Ball { mid: p, rad, side: product_side(a, b) };
-                }
-            }
-            return Ball::around(p, rad);
-        }
-        if !(a.is_known() && b.is_known()) {
-            return Ball::UNKNOWN;
-        }
-        if a.is_zero() || b.is_zero() {
-            return Ball::ZERO;
-        }
-        let sign = a.sign().zip(b.sign()).map(|(a, b)| a * b);
-        Ball::of_sign(p, spread * UP + TINY, sign)
+    pub(crate) fn mul(self, other: Ball<M>) -> Ball<M> {
+        M::mul(self, other)
     }
 
     /// a / b, not known where b may be 0.
-    ///
-    /// a'/b' − q = ((a − qb) + (a' − a) − q(b' − b))/b', so |a'/b' − q| ≤ (|rem| + r + |q|s)/(|b| − s). The remainder of a
-    /// correctly rounded quotient is a number of the format, and exact here: a − p by Sterbenz's lemma, p = qb rounded.
-    #[inline]
-    pub(crate) fn div(self, other: Ball) -> Ball {
-        let (a, b) = (self, other);
-        let least = b.mid.abs() - b.rad;
-        let q = a.mid / b.mid;
-        if a.mid.abs() >= SAFE && q.abs() >= SAFE && least > 0.0 {
-            let (p, e) = two_product(q, b.mid);
-            let rem = (a.mid - p) - e;
-            let mut rad = (rem.abs() + a.rad + q.abs() * b.rad) / least * UP;
-            let mut side = Side::Any;
-            if a.rad + b.rad != 0.0 {
-                // |q|s may lose 2^−1075 by underflow, 2^−175 of |a| at most; the quotient 2^−1075.
-                rad += q.abs() * power(-100);
-                if rem == 0.0 && (a.is_one_sided() || b.is_one_sided()) {
-                    side = quotient_side(a, b);
-                }
-            }
-            return Ball { mid: q, rad, side };
-        }
-        if !(a.is_known() && b.is_known() && least > 0.0) {
-            return Ball::UNKNOWN;
-        }
-        if a.is_zero() {
-            return Ball::ZERO;
-        }
-        if least < power(-100) {
-            return Ball::UNKNOWN;
-        }
-        // |a/b − q| ≤ max(u|q|, 2^−1075); |q|s loses at most 2^−1075 by underflow, divided by 2^−100.
-        let rad = (U * q.abs() + (a.rad + q.abs() * b.rad) / least) * UP + TINY;
-        let sign = a.sign().zip(b.sign()).map(|(a, b)| a * b);
-        Ball::of_sign(q, rad, sign)
+    #[inline(always)]
+    pub(crate) fn div(self, other: Ball<M>) -> Ball<M> {
+        M::div(self, other)
     }
 
     /// −1, 0, 1 as a is below, equal to, above b; `None` where the balls do not decide it.
     #[inline(always)]
-    pub fn compare(self, other: Ball) -> Option<i8> {
+    pub fn compare(self, other: Ball<M>) -> Option<i8> {
         self.sub(other).sign()
-    }
-}
-
-/// What many numbers are divided by: its least magnitude's reciprocal is computed once.
-#[derive(Copy, Clone, Debug)]
-pub(super) struct Divisor {
-    ball: Ball,
-    /// An upper bound of 1/(|b| − s); NaN where [`Ball::div`] has to take over.
-    reciprocal: f64,
-}
-
-impl Divisor {
-    pub fn new(ball: Ball) -> Divisor {
-        let least = ball.mid.abs() - ball.rad;
-        let plain = ball.is_known() && !ball.is_one_sided() && least > power(-100) && least < power(100);
-        Divisor { ball, reciprocal: if plain { UP / least } else { f64::NAN } }
-    }
-
-    /// a / b, as [`Ball::div`], with |a/b − q| ≤ u|q| in place of the remainder. For |q| ≥ 2^−800 the slack of `UP` in
-    /// u|q|, 2^−902, is above what the products lose that underflow, 2^−1075·2^101.
-    #[inline(always)]
-    pub fn divide(self, a: Ball) -> Ball {
-        let q = a.mid / self.ball.mid;
-        let rad = (U * q.abs() + (a.rad + q.abs() * self.ball.rad) * self.reciprocal) * UP;
-        if a.rad > 0.0 && q.abs() >= power(-800) && rad < f64::INFINITY && !a.is_one_sided() {
-            return Ball::around(q, rad);
-        }
-        a.div(self.ball)
     }
 }
 
 /// The side of a sum whose midpoints add exactly.
 #[inline(never)]
-fn joined(a: Ball, b: Ball) -> Side {
+pub(super) fn joined<M: Number>(a: Ball<M>, b: Ball<M>) -> Side {
     match (a.rad == 0.0, b.rad == 0.0) {
         (true, _) => b.side,
         (_, true) => a.side,
@@ -381,7 +360,7 @@ fn joined(a: Ball, b: Ball) -> Side {
 /// The side of a sum that rounds to one of its terms: the other term, of known sign, moves the number off it, where that
 /// one is exact or on the same side already.
 #[inline(never)]
-fn moved(a: Ball, b: Ball, s: f64) -> Side {
+pub(super) fn moved<M: Number>(a: Ball<M>, b: Ball<M>, s: M) -> Side {
     for (large, small) in [(a, b), (b, a)] {
         if s == large.mid {
             let side = side_of(small.sign());
@@ -396,11 +375,13 @@ fn moved(a: Ball, b: Ball, s: f64) -> Side {
 /// The side of a product whose midpoints' product is exact and not 0: an exact factor keeps or flips the other's side, and
 /// two positive numbers above their positive midpoints stay so.
 #[inline(never)]
-fn product_side(a: Ball, b: Ball) -> Side {
+pub(super) fn product_side<M: Number>(a: Ball<M>, b: Ball<M>) -> Side {
     match (a.rad == 0.0, b.rad == 0.0) {
-        (true, false) => flipped_if(b.side, a.mid < 0.0),
-        (false, true) => flipped_if(a.side, b.mid < 0.0),
-        _ if a.side == Side::Above && b.side == Side::Above && a.mid > 0.0 && b.mid > 0.0 => Side::Above,
+        (true, false) => flipped_if(b.side, a.high() < 0.0),
+        (false, true) => flipped_if(a.side, b.high() < 0.0),
+        _ if a.side == Side::Above && b.side == Side::Above && a.high() > 0.0 && b.high() > 0.0 => {
+            Side::Above
+        }
         _ => Side::Any,
     }
 }
@@ -408,10 +389,10 @@ fn product_side(a: Ball, b: Ball) -> Side {
 /// The side of a quotient whose midpoints' quotient is exact: a⁺/n lies on the side that the sign of n says, a/n⁺ on the
 /// other side of a/n where a is positive.
 #[inline(never)]
-fn quotient_side(a: Ball, b: Ball) -> Side {
+pub(super) fn quotient_side<M: Number>(a: Ball<M>, b: Ball<M>) -> Side {
     match (a.rad == 0.0, b.rad == 0.0) {
-        (false, true) => flipped_if(a.side, b.mid < 0.0),
-        (true, false) => flipped_if(b.side, a.mid > 0.0),
+        (false, true) => flipped_if(a.side, b.high() < 0.0),
+        (true, false) => flipped_if(b.side, a.high() > 0.0),
         _ => Side::Any,
     }
 }

@@ -1,43 +1,141 @@
 //! From a fast ball to the canonical truth: the numbers of p + 8 bits are a grid, and a ball that lies strictly between two
 //! neighbours of the grid has fixed the truth, rounded to odd, and that it is not exact.
 
+use super::OPEN;
 use super::ball::{Ball, UP, power};
+use super::double::Double;
 use crate::arithmetic::ball::Side;
-use crate::format::{Canonical, EXTRA_BITS, Format};
+use crate::format::{Canonical, EXTRA_BITS, Format, Magnitude};
 use crate::truth::Truth;
 
-/// The numbers of p + 8 bits of a format of at most 24 bits.
+/// The numbers of p + 8 bits of a format.
 pub struct Grid {
     format: Format,
     /// p + 8.
     bits: i32,
     /// Below this magnitude nothing overflows.
     safe: f64,
+    /// The biased exponent of f64 of the least normal number, and how many binades there are below the last one.
+    least: u64,
+    binades: u64,
 }
 
 impl Grid {
     /// Of the format; `None` where f64 has no room for its p + 8 bits.
     pub fn of(format: Format) -> Option<Grid> {
+        (format != Format::F64).then(|| Grid::of_doubles(format))
+    }
+
+    /// Of the format, for balls of double-doubles.
+    pub fn of_doubles(format: Format) -> Grid {
         let bits = (format.precision() + EXTRA_BITS) as i32;
-        (format != Format::F64).then(|| Grid { format, bits, safe: power(format.max_exponent()) })
+        let (min, max) = (format.min_exponent(), format.max_exponent());
+        let (least, binades) = ((min + 1023) as u64, (max - min) as u64);
+        Grid { format, bits, safe: power(max), least, binades }
     }
 
     /// The truth that a ball fixes.
     pub fn truth(&self, ball: Ball) -> Option<Truth> {
-        let mut truth = None;
-        self.settle(ball, &mut truth);
-        truth
+        let mut truth = OPEN;
+        let mut open = Vec::new();
+        self.settle(ball, (0, &mut truth), &mut open);
+        open.is_empty().then_some(truth)
     }
 
-    /// Puts the truth that a ball fixes where it belongs.
-    #[inline(always)]
-    pub(super) fn settle(&self, ball: Ball, slot: &mut Option<Truth>) {
-        match self.common(ball) {
-            Some((mantissa, exponent)) => {
-                *slot = Some(Truth::Proved(Canonical { mantissa, exponent, exact: false }));
-            }
-            None => *slot = self.uncommon(ball),
+    /// The truths of balls that are not one-sided, and the places of those that are left open.
+    pub(super) fn settle_columns(
+        &self,
+        mid: &[f64],
+        rad: &[f64],
+        truths: &mut [Truth],
+        open: &mut Vec<usize>,
+    ) {
+        for (slot, (&mid, &rad)) in truths.iter_mut().enumerate().zip(mid.iter().zip(rad)) {
+            self.settle(Ball::around(mid, rad), slot, open);
         }
+    }
+
+    /// Puts the truth that a ball fixes where it belongs, or notes the place.
+    #[inline(always)]
+    pub(super) fn settle(&self, ball: Ball, (at, slot): (usize, &mut Truth), open: &mut Vec<usize>) {
+        if let Some((mantissa, exponent)) = self.common(ball) {
+            *slot = Truth::Proved(Canonical { mantissa, exponent, exact: false });
+        } else {
+            match self.uncommon(ball) {
+                Some(truth) => *slot = truth,
+                None => open.push(at),
+            }
+        }
+    }
+
+    /// The truth that a ball of double-doubles fixes.
+    pub fn truth_of_double(&self, ball: Ball<Double>) -> Option<Truth> {
+        let y = self.canonical_of_double(ball)?;
+        Some(if y.round(self.format).is_infinite() { Truth::Overflow(y) } else { Truth::Proved(y) })
+    }
+
+    /// The canonical number that a ball of double-doubles fixes.
+    ///
+    /// As [`Grid::canonical`], with |m| = h + l, Q the step of the grid about m: h/Q is exact, and so is its part below 1;
+    /// that part and l/Q, at most 2^9, add up to within 2^−44 of the place between two numbers of the grid.
+    pub fn canonical_of_double(&self, ball: Ball<Double>) -> Option<Canonical> {
+        let (mid, rad) = ball.enclosure()?;
+        let (high, low) = mid.parts();
+        if rad == 0.0 {
+            return self.exactly(high, low);
+        }
+        if self.format == Format::F64 && high.abs() < power(-800) {
+            return None;
+        }
+        if low == 0.0 {
+            return self.canonical(Ball::sided(high, rad, ball.side()));
+        }
+        let (h, l) = if high < 0.0 { (-high, -low) } else { (high, low) };
+        let mut binade = ((h.to_bits() >> 52) as i32 - 1023).max(self.format.min_exponent());
+        if h == power(binade) && l < 0.0 && binade > self.format.min_exponent() {
+            // Beneath a power of two the grid is twice as fine.
+            binade -= 1;
+        }
+        let quantum = binade - self.bits + 1;
+        let step = power(quantum);
+        let scaled = h / step;
+        let whole = scaled as u64;
+        let offset = (scaled - whole as f64) + l / step;
+        let floor = offset.floor();
+        let (units, below) = (whole as i64 + floor as i64, offset - floor);
+        let reach = rad / step * UP + power(-43);
+        let mantissa = if high < 0.0 { -(units | 1) } else { units | 1 };
+        (below > reach && below + reach < 1.0 - power(-50)).then_some(Canonical {
+            mantissa,
+            exponent: quantum,
+            exact: false,
+        })
+    }
+
+    /// The canonical form of h + l, unless its bits are too far apart.
+    fn exactly(&self, high: f64, low: f64) -> Option<Canonical> {
+        if low == 0.0 {
+            return Some(Canonical::from_f64(high, self.format));
+        }
+        // Significand and exponent of a normal number.
+        let parts = |x: f64| {
+            let bits = x.to_bits();
+            let exponent = (bits >> 52 & 0x7ff) as i32 - 1075;
+            (exponent > -1075).then_some((i128::from(bits & ((1 << 52) - 1) | 1 << 52), exponent))
+        };
+        let ((h, high_exponent), (l, low_exponent)) = (parts(high)?, parts(low)?);
+        let apart = high_exponent - low_exponent;
+        if !(0..=70).contains(&apart) {
+            return None;
+        }
+        let sum = (h << apart) + if (high < 0.0) == (low < 0.0) { l } else { -l };
+        let magnitude = Magnitude {
+            negative: high < 0.0,
+            significand: u128::try_from(sum).ok()?,
+            exponent: i64::from(low_exponent),
+            sticky: false,
+        };
+        Some(magnitude.round_to_odd(self.format))
     }
 
     /// As [`Grid::canonical`], its mantissa and exponent, for what is almost all: neither exact nor one-sided, and a normal number of the format that
@@ -47,20 +145,22 @@ impl Grid {
         const HIDDEN: u64 = 1 << 52;
         let (mid, rad, side) = ball.parts();
         let bits = mid.to_bits();
-        let binade = (bits >> 52 & 0x7ff) as i32 - 1023;
+        let exponent = bits >> 52 & 0x7ff;
+        if exponent.wrapping_sub(self.least) >= self.binades || side != Side::Any {
+            return None;
+        }
         let shift = 53 - self.bits;
         let significand = bits & (HIDDEN - 1) | HIDDEN;
         let rest = (significand & ((1 << shift) - 1)) as i64;
-        let least = rest.min((1 << shift) - rest) as f64;
-        // The radius in units of the midpoint's last place; infinite and NaN compare as they should.
-        let units = rad * power((52 - binade).clamp(-1000, 1000));
-        let is_common = self.format.min_exponent() <= binade && binade < self.format.max_exponent();
-        if !(is_common && rad > 0.0 && units < least && side == Side::Any) {
+        let least = rest.min((1 << shift) - rest) as i32;
+        // The radius in units of the midpoint's last place, exactly; infinite and NaN compare as they should.
+        let units = rad * f64::from_bits((2098 - exponent) << 52);
+        if !(rad > 0.0 && units < f64::from(least)) {
             return None;
         }
         let mantissa = (significand >> shift | 1) as i64;
         let mantissa = if mid < 0.0 { -mantissa } else { mantissa };
-        Some((mantissa, binade - self.bits + 1))
+        Some((mantissa, exponent as i32 - 1022 - self.bits))
     }
 
     #[inline(never)]

@@ -1,147 +1,102 @@
 //! What rows of fast balls have in common: sums, exponentials, norms, maxima; computed once a row.
 
 use super::array::{Array, Columns};
-use super::ball::{Ball, Divisor, U, two_sum};
+use super::ball::{Accumulate, Ball, Divide, Number, U};
 use super::elementary::{exp, ln_1p, pow, root};
-use crate::arithmetic::ball::Side;
 use crate::graph::Power;
-
-/// A sum that is being made: s + c, s the rounded sum and c the sum of what the roundings of s lost.
-///
-/// With tᵢ the terms' midpoints, Σtᵢ = s + Σeᵢ exactly, the eᵢ by TwoSum. c is their sum up to n·u·Σ|eᵢ|·(1 + 2^−10) (recursive
-/// summation; Higham, *Accuracy and Stability*, §4.2, n·u < 2^−11), and the last s + c is error-free again. So the sum of exact
-/// numbers whose every partial sum is exact is exact.
-#[derive(Copy, Clone, Default)]
-pub(super) struct Total {
-    s: f64,
-    c: f64,
-    lost: f64,
-    rad: f64,
-    count: usize,
-    sides: u8,
-}
-
-impl Total {
-    #[inline(always)]
-    pub fn push(&mut self, term: Ball) {
-        let (mid, rad, side) = term.parts();
-        let (s, e) = two_sum(self.s, mid);
-        self.s = s;
-        self.c += e;
-        self.lost += e.abs();
-        self.rad += rad;
-        self.count += 1;
-        if rad != 0.0 {
-            self.sides |= 1 << side as u8;
-        }
-    }
-
-    /// The sum: |true − m| ≤ Σr + |e| + n·u·Σ|eᵢ|, where the sums of the radii and of the |eᵢ| have n roundings each.
-    pub fn ball(self) -> Ball {
-        let (mid, e) = two_sum(self.s, self.c);
-        let n = self.count as f64;
-        let rad = (self.rad + e.abs() + n * U * self.lost) * (1.0 + (8.0 * n + 16.0) * U);
-        if rad == 0.0 {
-            return Ball::exact(mid);
-        }
-        if self.lost == 0.0 {
-            // The midpoints add exactly, so what all terms are above (or below), the sum is above.
-            for side in [Side::Above, Side::Below] {
-                if self.sides == 1 << side as u8 {
-                    return Ball::sided(mid, rad, side);
-                }
-            }
-        }
-        Ball::around(mid, rad)
-    }
-}
+use std::ops::Range;
 
 /// Fewer terms are added one after the other, which keeps the side of a sum that a term moves off a number.
-const FEW: usize = 4;
+pub(super) const FEW: usize = 4;
 
 /// Σ of balls.
-pub(super) fn sum(count: usize, terms: impl Iterator<Item = Ball>) -> Ball {
+pub(super) fn sum<M: Number>(count: usize, terms: impl Iterator<Item = Ball<M>>) -> Ball<M> {
     if count <= FEW {
         return terms.reduce(Ball::add).unwrap_or(Ball::ZERO);
     }
-    let mut total = Total::default();
+    let mut total = M::Total::default();
     terms.for_each(|term| total.push(term));
     total.ball()
 }
 
 /// The exponentials of rows, shifted by their maxima, as one array, and what belongs to each row.
-pub(super) struct Exponentials {
+pub(super) struct Exponentials<M: Number> {
     /// exp(xᵢ − x_max); exactly 1 at the maximum, exactly 0 where xᵢ = −∞.
-    pub terms: Columns,
-    /// Of each row; `None` where a row has no finite maximum or something in it is not known.
-    pub rows: Vec<Option<RowExponentials>>,
+    pub terms: Columns<M>,
+    /// Of each row; `None` where a row has no finite maximum or something in it is not known, or it is not needed.
+    pub rows: Vec<Option<RowExponentials<M>>>,
 }
 
 /// The sum of a row's exponentials without the maximum's own 1, so that ln Σ = x_max + ln(1 + tail) and 1 − softmax_max =
 /// tail/(1 + tail) lose nothing.
 #[derive(Copy, Clone)]
-pub(super) struct RowExponentials {
+pub(super) struct RowExponentials<M: Number> {
     /// Where the maximum is, in the row.
     pub top: usize,
     /// Its number.
-    pub most: Ball,
+    pub most: Ball<M>,
     /// Σ_{i≠top} eᵢ.
-    pub tail: Ball,
+    pub tail: Ball<M>,
     /// 1 + tail.
-    pub total: Ball,
+    pub total: Ball<M>,
     /// The same as a divisor.
-    pub divisor: Divisor,
+    pub divisor: M::Divisor,
     /// ln(1 + tail).
-    pub ln_total: Ball,
+    pub ln_total: Ball<M>,
 }
 
-impl Exponentials {
-    /// Of the rows of `n` elements of an array.
-    pub fn of(x: &Array<'_>, n: usize) -> Exponentials {
-        match x {
-            Array::Exact(values) => Exponentials::of_balls(values.len(), |i| Ball::exact(values[i]), n),
-            x => Exponentials::of_balls(x.len(), |i| x.get(i), n),
-        }
-    }
-
-    #[inline(always)]
-    fn of_balls(length: usize, x: impl Fn(usize) -> Ball, n: usize) -> Exponentials {
-        let count = length.checked_div(n).unwrap_or(0);
+impl<M: Number> Exponentials<M> {
+    /// Of the rows of `n` elements of an array, those that are needed.
+    pub fn of(x: &Array<'_, M>, n: usize, is_needed: impl Fn(usize) -> bool) -> Exponentials<M> {
+        let length = x.len();
         let mut terms = Columns::zeros(length);
-        let row = |row: usize| {
-            let (start, end) = (row * n, (row + 1) * n);
-            let Some(top) = greatest(&x, start, n) else {
-                (start..end).for_each(|i| terms.set(i, Ball::UNKNOWN));
+        let of_row = |row: usize| {
+            let span = row * n..(row + 1) * n;
+            let most_of = |top: usize| x.get(span.start + top);
+            let top = if is_needed(row) { greatest(x, span.clone()) } else { None };
+            let Some(top) = top else {
+                span.for_each(|i| terms.set(i, Ball::UNKNOWN));
                 return None;
             };
-            let most = x(start + top);
+            let most = most_of(top);
             // The functions first, then the sum: nothing waits for another.
-            (start..end).for_each(|i| terms.set(i, shifted(x(i), most)));
-            terms.set(start + top, Ball::ONE);
-            let tail = terms.sum(Total::default(), start..start + top);
-            let tail = terms.sum(tail, start + top + 1..end).ball();
+            let filled = match (x, terms.slices(span.clone())) {
+                (Array::Exact(x), Some((mid, rad))) => {
+                    M::exponentials(&x[span.clone()], most.high(), mid, rad)
+                }
+                _ => false,
+            };
+            if !filled {
+                span.clone().for_each(|i| terms.set(i, shifted(x.get(i), most)));
+            }
+            let top_at = span.start + top;
+            terms.set(top_at, Ball::ONE);
+            let tail = terms.sum(M::Total::default(), span.start..top_at);
+            let tail = terms.sum(tail, top_at + 1..span.end).ball();
             Some(RowExponentials::of(top, most, tail))
         };
-        let rows = (0..count).map(row).collect();
+        let rows = (0..length.checked_div(n).unwrap_or(0)).map(of_row).collect();
         Exponentials { terms, rows }
     }
 }
 
 /// exp(x − x_max), exactly 0 for x = −∞.
 #[inline(always)]
-fn shifted(x: Ball, most: Ball) -> Ball {
+fn shifted<M: Number>(x: Ball<M>, most: Ball<M>) -> Ball<M> {
     if x.is_minus_infinity() { Ball::ZERO } else { exp(x.sub(most)) }
 }
 
 /// The place of the greatest midpoint of a row; `None` where an entry is not known, or all are −∞.
-#[inline(always)]
-fn greatest(x: &impl Fn(usize) -> Ball, start: usize, n: usize) -> Option<usize> {
+fn greatest<M: Number>(x: &Array<'_, M>, span: Range<usize>) -> Option<usize> {
+    if let Array::Exact(values) = x {
+        return greatest_number(&values[span]);
+    }
     let mut top = None;
     let mut most = f64::NEG_INFINITY;
-    for at in 0..n {
-        let entry = x(start + at);
-        if entry.mid() > most && entry.is_known() {
-            (top, most) = (Some(at), entry.mid());
+    for (at, i) in span.enumerate() {
+        let entry = x.get(i);
+        if entry.high() > most && entry.is_known() {
+            (top, most) = (Some(at), entry.high());
         } else if !(entry.is_known() || entry.is_minus_infinity()) {
             return None;
         }
@@ -149,20 +104,35 @@ fn greatest(x: &impl Fn(usize) -> Ball, start: usize, n: usize) -> Option<usize>
     top
 }
 
-impl RowExponentials {
-    fn of(top: usize, most: Ball, tail: Ball) -> RowExponentials {
+/// The place of the first greatest number; `None` where one is NaN or +∞, or all are −∞.
+fn greatest_number(x: &[f64]) -> Option<usize> {
+    let is_fine = |x: &f64| *x < f64::INFINITY;
+    if !x.iter().fold(true, |fine, x| fine & is_fine(x)) {
+        return None;
+    }
+    let larger = |a: f64, b: f64| if b > a { b } else { a };
+    let mut lanes = [f64::NEG_INFINITY; 8];
+    for chunk in x.chunks(lanes.len()) {
+        lanes.iter_mut().zip(chunk).for_each(|(most, &x)| *most = larger(*most, x));
+    }
+    let most = lanes.into_iter().fold(f64::NEG_INFINITY, larger);
+    x.iter().position(|&x| x == most).filter(|_| most > f64::NEG_INFINITY)
+}
+
+impl<M: Number> RowExponentials<M> {
+    fn of(top: usize, most: Ball<M>, tail: Ball<M>) -> RowExponentials<M> {
         let total = Ball::ONE.add(tail);
-        RowExponentials { top, most, tail, total, divisor: Divisor::new(total), ln_total: ln_1p(tail) }
+        RowExponentials { top, most, tail, total, divisor: M::Divisor::new(total), ln_total: ln_1p(tail) }
     }
 
     /// ln Σ exp(x) − x_t = (x_max − x_t) + ln(1 + tail); not known for x_t = −∞.
     #[inline(always)]
-    pub fn surprise(&self, t: usize, x_t: Ball) -> Ball {
+    pub fn surprise(&self, t: usize, x_t: Ball<M>) -> Ball<M> {
         if t == self.top { self.ln_total } else { self.most.sub(x_t).add(self.ln_total) }
     }
 
     /// softmax_t − 1: −tail/Σ at the maximum, else a difference that cancels at most one bit.
-    pub fn softmax_minus_one(&self, t: usize, term: Ball) -> Ball {
+    pub fn softmax_minus_one(&self, t: usize, term: Ball<M>) -> Ball<M> {
         let share = self.tail.div(self.total);
         // Beside tied maxima the difference keeps the side, which the quotient of two sums loses.
         if t == self.top && (share.is_one_sided() || !self.total.is_one_sided()) {
@@ -174,7 +144,7 @@ impl RowExponentials {
 
     /// softmax_c·Q − q_c with Q = Σq, by (e_c·(Q − q_c) − q_c·Σ_{i≠c} eᵢ)/Σe; where e_c vanishes beside the sum, or the tail
     /// beside the maximum, as it stands, which keeps the side.
-    pub fn soft_gradient(&self, q: Ball, q_total: Ball, c: usize, term: Ball) -> Ball {
+    pub fn soft_gradient(&self, q: Ball<M>, q_total: Ball<M>, c: usize, term: Ball<M>) -> Ball<M> {
         if term.is_zero() {
             return q.neg();
         }
@@ -188,15 +158,18 @@ impl RowExponentials {
 
 /// The norm of a row.
 #[derive(Copy, Clone)]
-pub(super) struct RowNorm {
-    pub norm: Ball,
+pub(super) struct RowNorm<M> {
+    pub norm: Ball<M>,
     /// For p = ∞ where the largest coordinate is, if there is but one.
     largest: Option<usize>,
 }
 
-impl RowNorm {
+impl<M: Number> RowNorm<M> {
+    /// Of which nothing is known.
+    pub const UNKNOWN: RowNorm<M> = RowNorm { norm: Ball::UNKNOWN, largest: None };
+
     /// Of a row.
-    pub fn of(row: impl ExactSizeIterator<Item = Ball> + Clone, p: Power, epsilon: f64) -> RowNorm {
+    pub fn of(row: impl ExactSizeIterator<Item = Ball<M>> + Clone, p: Power, epsilon: f64) -> RowNorm<M> {
         let Power::Finite(p) = p else {
             let (norm, largest) = maximum(row.map(Ball::abs));
             return RowNorm { norm, largest };
@@ -213,12 +186,12 @@ impl RowNorm {
     }
 
     /// ∂norm/∂xᵢ = sgn(xᵢ)·(|xᵢ|/norm)^(p−1); not known where it is a set.
-    pub fn gradient(&self, i: usize, x: Ball, p: Power, epsilon: f64) -> Ball {
+    pub fn gradient(&self, i: usize, x: Ball<M>, p: Power, epsilon: f64) -> Ball<M> {
         let (Some(size), Some(sign)) = (self.norm.sign(), x.sign()) else { return Ball::UNKNOWN };
         if epsilon == 0.0 && size != 1 {
             return Ball::UNKNOWN;
         }
-        let signed = |y: Ball| if sign < 0 { y.neg() } else { y };
+        let signed = |y: Ball<M>| if sign < 0 { y.neg() } else { y };
         match p {
             Power::Finite(p) if p == 1.0 || sign == 0 => match (sign, p == 1.0) {
                 (0, true) => Ball::UNKNOWN,
@@ -237,9 +210,9 @@ impl RowNorm {
 }
 
 /// The greatest of a row, and where it is if it is known to be strictly above all others. Not known where it is not decided.
-pub(super) fn maximum(row: impl Iterator<Item = Ball> + Clone) -> (Ball, Option<usize>) {
-    let best = row.clone().enumerate().fold(None, |best: Option<(usize, Ball)>, (at, x)| match best {
-        Some((_, most)) if x.mid() > most.mid() => Some((at, x)),
+pub(super) fn maximum<M: Number>(row: impl Iterator<Item = Ball<M>> + Clone) -> (Ball<M>, Option<usize>) {
+    let best = row.clone().enumerate().fold(None, |best: Option<(usize, Ball<M>)>, (at, x)| match best {
+        Some((_, most)) if x.high() > most.high() => Some((at, x)),
         None => Some((at, x)),
         best => best,
     });

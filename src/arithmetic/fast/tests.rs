@@ -1,7 +1,8 @@
 //! Each operation on points at the ends of its operands' balls: there the bounds are attained, so that a radius that is too
 //! small by a percent shows.
 
-use super::ball::{Ball, Divisor, power};
+use super::ball::{Accumulate, Ball, Divide, Number, power};
+use super::double::Double;
 use super::elementary as f;
 use super::grid::Grid;
 use super::rows;
@@ -14,6 +15,45 @@ use rug::{Float, Rational};
 
 /// Bits of the exact results.
 const EXACT: u32 = 1200;
+
+/// A kind of midpoint that is tried.
+trait Tried: Number {
+    fn exactly(self) -> Rational;
+    /// The number, with anything in the places behind it.
+    fn near(x: f64, source: &mut Source) -> Self;
+    /// The radius of a narrow ball about 1.
+    const NARROW: i32;
+}
+
+impl Tried for f64 {
+    const NARROW: i32 = -52;
+
+    fn exactly(self) -> Rational {
+        Rational::from_f64(self).expect("finite")
+    }
+
+    fn near(x: f64, _: &mut Source) -> f64 {
+        x
+    }
+}
+
+impl Tried for Double {
+    const NARROW: i32 = -104;
+
+    fn exactly(self) -> Rational {
+        let (high, low) = self.parts();
+        high.exactly() + low.exactly()
+    }
+
+    fn near(x: f64, source: &mut Source) -> Double {
+        let below = match source.below(4) {
+            0 => 0.0,
+            1 => x * power(-53),
+            _ => source.number(0) * x * power(-54 - source.below(4) as i32),
+        };
+        Double::of_sum(x, below)
+    }
+}
 
 /// splitmix64.
 struct Source(u64);
@@ -40,37 +80,38 @@ impl Source {
     }
 
     /// A ball, and one of its ends: exact, narrow or wide, one-sided now and then.
-    fn ball(&mut self, spread: u64) -> (Ball, Rational) {
-        let mid = if self.below(20) == 0 { 0.0 } else { self.number(spread) };
-        let exact = |x: f64| Rational::from_f64(x).expect("finite");
-        let size = if mid == 0.0 { 1.0 } else { mid.abs() };
+    fn ball<M: Tried>(&mut self, spread: u64) -> (Ball<M>, Rational) {
+        let number = self.number(spread);
+        let mid = if self.below(20) == 0 { M::ZERO } else { M::near(number, self) };
+        let size = if mid == M::ZERO { 1.0 } else { mid.high().abs() };
         let rad = match self.below(4) {
-            0 => return (Ball::exact(mid), exact(mid)),
-            1 => size * power(-52),
+            0 => return (Ball::of_parts(mid, 0.0, Side::Any), mid.exactly()),
+            1 => size * power(M::NARROW),
             2 => size * power(-30) * (1.0 + self.below(1000) as f64 / 1000.0),
             _ => size * power(-4) * (1.0 + self.below(1000) as f64 / 1000.0),
         };
+        // Not 0 where it underflows.
+        let rad = f64::max(rad, f64::from_bits(1));
         let (side, sign) = match self.below(6) {
             0 => (Side::Above, 1),
             1 => (Side::Below, -1),
             2 | 3 => (Side::Any, 1),
             _ => (Side::Any, -1),
         };
-        (Ball::sided(mid, rad, side), exact(mid) + Rational::from(sign) * exact(rad))
+        (Ball::sided(mid, rad, side), mid.exactly() + Rational::from(sign) * rad.exactly())
     }
 }
 
 /// Whether the ball holds the number, strictly on its side; not known holds everything.
-fn holds(ball: Ball, y: &Rational) -> bool {
+fn holds<M: Tried>(ball: Ball<M>, y: &Rational) -> bool {
     let Some((mid, rad)) = ball.enclosure() else { return true };
-    let exact = |x: f64| Rational::from_f64(x).expect("finite");
-    let off = y.clone() - exact(mid);
+    let off = y.clone() - mid.exactly();
     let beside = match ball.side() {
         Side::Any => true,
         Side::Above => off > 0,
         Side::Below => off < 0,
     };
-    beside && off.abs() <= exact(rad)
+    beside && off.abs() <= rad.exactly()
 }
 
 fn operations() -> u64 {
@@ -79,11 +120,16 @@ fn operations() -> u64 {
 
 #[test]
 fn basic_operations_hold_the_ends_of_their_operands() {
+    basic_operations::<f64>();
+    basic_operations::<Double>();
+}
+
+fn basic_operations<M: Tried>() {
     let source = &mut Source(1);
     let mut known = 0;
     for round in 0..operations() {
         let spread = [3, 60, 300, 1000][source.below(4) as usize];
-        let ((a, x), (b, y)) = (source.ball(spread), source.ball(spread));
+        let ((a, x), (b, y)) = (source.ball::<M>(spread), source.ball::<M>(spread));
         let results = [
             ("add", a.add(b), Rational::from(&x + &y)),
             ("sub", a.sub(b), Rational::from(&x - &y)),
@@ -91,7 +137,7 @@ fn basic_operations_hold_the_ends_of_their_operands() {
             ("div", a.div(b), if y == 0 { Rational::new() } else { Rational::from(&x / &y) }),
             (
                 "divide",
-                Divisor::new(b).divide(a),
+                M::Divisor::new(b).divide(a),
                 if y == 0 { Rational::new() } else { Rational::from(&x / &y) },
             ),
             ("abs", a.abs(), x.clone().abs()),
@@ -114,13 +160,18 @@ fn basic_operations_hold_the_ends_of_their_operands() {
 
 #[test]
 fn results_that_are_exact_are_known_to_be() {
-    let third = Ball::ONE.div(Ball::exact(3.0));
+    results_that_are_exact::<f64>();
+    results_that_are_exact::<Double>();
+}
+
+fn results_that_are_exact<M: Tried>() {
+    let third = Ball::<M>::ONE.div(Ball::exact(3.0));
     assert!(!third.is_exact() && third.enclosure().is_some());
     for (ball, exact) in [
-        (Ball::exact(1e16).add(Ball::ONE), false),
+        (Ball::exact(1e300).add(third), false),
         (Ball::exact(3.0).add(Ball::exact(-3.0)), true),
         (Ball::exact(3.0).mul(Ball::exact(5.0)), true),
-        (Ball::exact(0.1).mul(Ball::exact(0.1)), false),
+        (third.mul(Ball::exact(0.1)), false),
         (Ball::exact(15.0).div(Ball::exact(5.0)), true),
         (f::sqrt(Ball::exact(2.25)), true),
         (f::sqrt(Ball::exact(2.0)), false),
@@ -135,9 +186,14 @@ fn results_that_are_exact_are_known_to_be() {
 
 #[test]
 fn what_is_not_a_number_is_not_known() {
-    let infinite = Ball::exact(f64::NEG_INFINITY);
+    not_known::<f64>();
+    not_known::<Double>();
+}
+
+fn not_known<M: Tried>() {
+    let infinite = Ball::<M>::exact(f64::NEG_INFINITY);
     let nan = Ball::exact(f64::NAN);
-    let huge = Ball::exact(f64::MAX);
+    let huge = Ball::<M>::exact(f64::MAX);
     for x in [infinite, nan, Ball::UNKNOWN] {
         for result in [
             x.add(Ball::ONE),
@@ -164,36 +220,45 @@ fn what_is_not_a_number_is_not_known() {
     for result in [huge.add(huge), huge.mul(huge), huge.div(Ball::exact(0.5)), f::exp(Ball::exact(1e3))] {
         assert!(!result.is_known(), "{result:?}");
     }
-    assert!(!Ball::ONE.div(Ball::ZERO).is_known());
-    assert!(!f::ln(Ball::ZERO).is_known());
+    assert!(!Ball::<M>::ONE.div(Ball::ZERO).is_known());
+    assert!(!f::ln(Ball::<M>::ZERO).is_known());
 }
 
-type Function = (&'static str, fn(Ball) -> Ball, fn(Float) -> Float);
+type Function<M> = (&'static str, fn(Ball<M>) -> Ball<M>, fn(Float) -> Float);
 
-const FUNCTIONS: [Function; 12] = [
-    ("exp", f::exp, Float::exp),
-    ("expm1", f::expm1, Float::exp_m1),
-    ("ln", f::ln, Float::ln),
-    ("ln_1p", f::ln_1p, Float::ln_1p),
-    ("sqrt", f::sqrt, Float::sqrt),
-    ("tanh", f::tanh, Float::tanh),
-    ("sigmoid", |x| f::sigmoid(x, f::decay(x)), |x| 1 / (1 + (-x).exp())),
-    ("softplus", |x| f::softplus(x, f::decay(x)), |x| x.exp().ln_1p()),
-    ("log_cosh", f::log_cosh, |x| x.cosh().ln()),
-    ("expm1_minus", f::expm1_minus, |x| x.clone().exp_m1() - x),
-    ("pow 1.5", |x| f::pow(x, 1.5), |x| x.pow(1.5)),
-    ("root 3", |x| f::root(x, 3.0), |x| x.root(3)),
-];
+fn functions<M: Number>() -> [Function<M>; 13] {
+    [
+        ("exp", f::exp, Float::exp),
+        ("expm1", f::expm1, Float::exp_m1),
+        ("ln", f::ln, Float::ln),
+        ("ln_1p", f::ln_1p, Float::ln_1p),
+        ("sqrt", f::sqrt, Float::sqrt),
+        ("tanh", f::tanh, Float::tanh),
+        ("sigmoid", |x| f::sigmoid(x, f::decay(x)), |x| 1 / (1 + (-x).exp())),
+        ("softplus", |x| f::softplus(x, f::decay(x)), |x| x.exp().ln_1p()),
+        ("log_cosh", f::log_cosh, |x| x.cosh().ln()),
+        ("expm1_minus", f::expm1_minus, |x| x.clone().exp_m1() - x),
+        ("pow 1.5", |x| f::pow(x, 1.5), |x| x.pow(1.5)),
+        ("root 3", |x| f::root(x, 3.0), |x| x.root(3)),
+        ("xlogy 3", |x| f::xlogy(Ball::exact(3.0), x), |x| x.ln() * 3),
+    ]
+}
 
 #[test]
 fn functions_hold_the_ends_of_their_operand() {
+    of_operand::<f64>();
+    of_operand::<Double>();
+}
+
+fn of_operand<M: Tried>() {
     let source = &mut Source(2);
-    let mut known = [0u64; FUNCTIONS.len()];
+    let functions = functions::<M>();
+    let mut known = [0u64; 13];
     for round in 0..operations() {
         let spread = [2, 4, 9, 60][source.below(4) as usize];
-        let (x, at) = source.ball(spread);
-        let which = source.below(FUNCTIONS.len() as u64) as usize;
-        let (name, of_ball, of_point) = FUNCTIONS[which];
+        let (x, at) = source.ball::<M>(spread);
+        let which = source.below(functions.len() as u64) as usize;
+        let (name, of_ball, of_point) = functions[which];
         let ball = of_ball(x);
         let Some((mid, rad)) = ball.enclosure() else { continue };
         let y = of_point(Float::with_val_round(EXACT, &at, Round::Nearest).0);
@@ -203,7 +268,7 @@ fn functions_hold_the_ends_of_their_operand() {
         known[which] += 1;
         // The reference is good to about 1000 bits.
         let slack = Float::with_val(EXACT, &y >> 900u32).abs() + (Float::with_val(EXACT, 1) >> 1100u32);
-        let off = Float::with_val(EXACT, &y - mid);
+        let off = Float::with_val(EXACT, &y - Float::with_val(EXACT, mid.exactly()));
         let beside = match ball.side() {
             Side::Any => true,
             Side::Above => off >= Float::with_val(EXACT, -&slack),
@@ -214,84 +279,106 @@ fn functions_hold_the_ends_of_their_operand() {
             "{round}: {name} of {x:?} at {at} is {ball:?}, not {y:.30}"
         );
     }
-    for (count, (name, ..)) in known.iter().zip(FUNCTIONS) {
+    for (count, (name, ..)) in known.iter().zip(functions) {
         assert!(*count > operations() / 100, "{name} is known {count} times");
     }
 }
 
 #[test]
 fn sums_hold_the_ends_of_their_terms() {
+    sums::<f64>();
+    sums::<Double>();
+}
+
+fn sums<M: Tried>() {
     let source = &mut Source(3);
     for round in 0..operations() / 20 {
         let (count, spread) = (1 + source.below(40), [2, 30, 300][source.below(3) as usize]);
-        let terms: Vec<(Ball, Rational)> = (0..count).map(|_| source.ball(spread)).collect();
+        let terms: Vec<(Ball<M>, Rational)> = (0..count).map(|_| source.ball(spread)).collect();
         let exact: Rational = terms.iter().map(|(_, point)| point).sum();
         let ball = rows::sum(terms.len(), terms.iter().map(|(ball, _)| *ball));
         assert!(holds(ball, &exact), "{round}: {ball:?} is not {exact} of {terms:?}");
+        // The sum of whole columns.
+        let parts: Vec<(M, f64, Side)> = terms.iter().map(|(ball, _)| ball.parts()).collect();
+        if parts.iter().all(|&(.., side)| side == Side::Any) {
+            let (mid, rad): (Vec<M>, Vec<f64>) = parts.iter().map(|&(mid, rad, _)| (mid, rad)).unzip();
+            let mut total = M::Total::default();
+            total.push_all(&mid, &rad);
+            assert!(holds(total.ball(), &exact), "{round}: {:?} is not {exact} of {terms:?}", total.ball());
+        }
     }
 }
 
-/// Beside every kind of number of a grid: what a ball fixes is what each of its ends and its midpoint round to.
+/// Beside every kind of number of a grid: what a ball fixes is what each of its ends rounds to.
 #[test]
 fn a_grid_answers_only_where_all_of_the_ball_agrees() {
+    let grids = [Format::F32, Format::F16, Format::Bf16];
+    // The common way and the general one.
+    grid_answers::<f64>(&grids, |grid, ball| {
+        [grid.truth(ball), grid.canonical(ball).map(Truth::Proved)].into_iter().flatten().collect()
+    });
+    grid_answers::<Double>(&Format::ALL, |grid, ball| grid.truth_of_double(ball).into_iter().collect());
+}
+
+fn grid_answers<M: Tried>(formats: &[Format], truths: impl Fn(&Grid, Ball<M>) -> Vec<Truth>) {
     let source = &mut Source(4);
     let mut fixed = 0;
     for round in 0..operations() {
-        let format = [Format::F32, Format::F16, Format::Bf16][source.below(3) as usize];
-        let grid = Grid::of(format).expect("a format below f64");
+        let format = formats[source.below(formats.len() as u64) as usize];
+        let grid = Grid::of_doubles(format);
         let bits = (format.precision() + 8) as i32;
-        let e = [0, format.max_exponent(), format.min_exponent(), format.min_exponent() - 20]
-            [source.below(4) as usize]
+        let least = format.min_exponent().max(-900);
+        let e = [0, format.max_exponent().min(900), least, (least - 20).max(-900)][source.below(4) as usize]
             + source.below(5) as i32
             - 2;
         let near = source.number(0).abs();
         // A number of the grid, one beside it, or any.
         let near = match source.below(3) {
             0 => near,
-            1 => (near * power(bits - 1)).floor() * power(1 - bits),
+            1 => (near * power(bits.min(52) - 1)).floor() * power(1 - bits.min(52)),
             _ => 1.0,
         };
-        let mid = near * power(e) * [1.0, -1.0][source.below(2) as usize];
+        let mid = M::near(near * power(e) * [1.0, -1.0][source.below(2) as usize], source);
+        let size = mid.high().abs();
+        let binade = ((size.to_bits() >> 52) as i32 - 1023).max(format.min_exponent()).max(-960);
+        let step = power(binade - bits + 1);
         let rad = match source.below(3) {
-            0 => mid.abs() * power(-(source.below(30) as i32) - 22),
+            0 => size * power(-(source.below(30) as i32) + 2 - bits),
             _ => {
                 // About the distance to the next number of the grid.
-                let binade = (mid.abs().log2().floor() as i32).max(format.min_exponent());
-                let step = power(binade - bits + 1);
-                let below = mid.abs() % step;
-                let distance = if below == 0.0 { step } else { below.min(step - below) };
-                distance * (0.99 + source.below(2000) as f64 / 1e5)
+                let exact: Rational = mid.exactly().abs() / step.exactly();
+                let below = exact.clone() - exact.floor();
+                let distance = if below == 0 { 1.0 } else { below.to_f64().min(1.0 - below.to_f64()) };
+                step * distance * (0.99 + source.below(2000) as f64 / 1e5)
             }
         };
         let side = [Side::Any, Side::Any, Side::Above, Side::Below][source.below(4) as usize];
-        let ball = Ball::sided(mid, rad, side);
-        // The common way and the general one.
-        let claims = [grid.truth(ball), grid.canonical(ball).map(Truth::Proved)].map(|truth| match truth {
-            Some(Truth::Proved(y) | Truth::Overflow(y)) => Some(y),
-            _ => None,
-        });
-        let Some(claim) = claims[0].or(claims[1]) else { continue };
-        fixed += 1;
-        let exact = |x: f64| Float::with_val(EXACT, x);
-        let just = exact(mid.abs()) >> 1000u32;
-        let (mut low, mut high) = (exact(mid) - exact(rad), exact(mid) + exact(rad));
-        match side {
-            Side::Any => {}
-            Side::Above => low = exact(mid) + &just,
-            Side::Below => high = exact(mid) - &just,
-        }
-        for end in [low, high] {
-            let (significand, exponent) = end.to_integer_exp().expect("finite");
-            let shift = significand.significant_bits().saturating_sub(120);
-            let size = significand.clone().abs();
-            let magnitude = Magnitude {
-                negative: end.is_sign_negative(),
-                significand: (size.clone() >> shift).to_u128().expect("120 bits"),
-                exponent: i64::from(exponent) + i64::from(shift),
-                sticky: !size.is_divisible_2pow(shift),
-            };
-            let truth: Canonical = magnitude.round_to_odd(format);
-            assert_eq!(claim, truth, "{round}: {format} {ball:?}");
+        let ball = if rad == 0.0 { Ball::of_parts(mid, 0.0, Side::Any) } else { Ball::sided(mid, rad, side) };
+        for truth in truths(&grid, ball) {
+            let (Truth::Proved(claim) | Truth::Overflow(claim)) = truth else { continue };
+            fixed += 1;
+            let exact = |x: Rational| Float::with_val(EXACT, x);
+            let just = exact(size.exactly()) >> 1000u32;
+            let (mid, rad) = (exact(mid.exactly()), exact(rad.exactly()));
+            let (mut low, mut high) = (mid.clone() - &rad, mid.clone() + &rad);
+            match ball.side() {
+                Side::Any => {}
+                Side::Above => low = mid + &just,
+                Side::Below => high = mid - &just,
+            }
+            for end in [low, high] {
+                let (significand, exponent) = end.to_integer_exp().expect("finite");
+                let shift = significand.significant_bits().saturating_sub(120);
+                let size = significand.clone().abs();
+                let magnitude = Magnitude {
+                    negative: end.is_sign_negative(),
+                    significand: (size.clone() >> shift).to_u128().expect("120 bits"),
+                    exponent: i64::from(exponent) + i64::from(shift),
+                    sticky: !size.is_divisible_2pow(shift),
+                };
+                let truth: Canonical = magnitude.round_to_odd(format);
+                assert_eq!(claim, truth, "{round}: {format} {ball:?}");
+            }
         }
     }
     assert!(fixed > operations() / 5, "{fixed}");

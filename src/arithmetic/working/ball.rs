@@ -133,7 +133,7 @@ fn logistic_spread(x: Ball) -> f64 {
     }
     let (small, large) = (logistic(-x.m.abs()), logistic(x.m.abs()));
     let grown = growth(x.r);
-    if grown.is_finite() { small * large * grown / (1.0 + small * grown) } else { large }
+    if grown.is_finite() { small * large * grown / (1.0 + small * grown) } else { logistic(x.r - x.m.abs()) }
 }
 
 /// e^x − 1 − x without cancellation.
@@ -214,7 +214,9 @@ impl Model {
             return Ball::exact(f64::NAN);
         }
         if a.is_zero() {
-            return Ball::ZERO;
+            // 0/0 where the divisor may have been flushed.
+            let open = self.flushes() && b.m.abs() <= b.r;
+            return Ball::new(0.0, if open { f64::INFINITY } else { 0.0 });
         }
         let m = a.m / b.m;
         if a.is_exact() && b.is_exact() && self.product_is_exact(m, b.m, a.m) && self.holds(m) {
@@ -414,11 +416,14 @@ impl Model {
         let rounded = if a < SERIES_BELOW {
             let sinh = core_math::sinh(a);
             let m = 0.5 * core_math::log1p(sinh * sinh);
-            let lost = SERIES_UNDERFLOWS * self.underflow(m, x.r);
+            let lost = SERIES_UNDERFLOWS * self.underflow(m, x.r) + self.radius_rounding(m);
             Ball::new(m, self.gamma(SERIES_OPERATIONS) * m + lost)
         } else {
             let at = x.midpoint().abs();
-            let tail = self.ln_1p(self.exp(self.mul(Ball::exact(-2.0), at)));
+            let twice = self.mul(Ball::exact(-2.0), at);
+            // Beyond f64's range it still is an exponent.
+            let twice = if twice.m.is_infinite() { Ball::new(-f64::MAX, at.r) } else { twice };
+            let tail = self.ln_1p(self.exp(twice));
             // An irrational number, whatever the compute format holds.
             let ln_2 = std::f64::consts::LN_2;
             self.sub(self.add(at, tail), Ball::new(ln_2, self.u * ln_2))

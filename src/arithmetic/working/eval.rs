@@ -7,7 +7,7 @@ use super::norm::{Norm, normalized};
 use super::orders::{Products, addends, bracketed, divided_early, products};
 use super::range::{LEFT, Left, MET, left, open_choices};
 use super::softmax::Row;
-use super::sum::Accumulator;
+use super::sum::{Accumulator, Sides};
 use super::ties::Ties;
 use super::views::{around, broadcast, concatenate, slice};
 use crate::case::{
@@ -148,11 +148,11 @@ fn mark(nodes: &[Node], id: NodeId, needed: &mut [bool]) {
 }
 
 /// Of a node that is a sum: how many terms each element has, and Σ|xᵢ| of each.
-pub(super) fn sum_terms(node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) -> Option<(usize, Vec<f64>)> {
-    let size = |i: usize| args.iter().map(|arg| arg[i].m.abs()).product::<f64>();
+pub(super) fn sum_terms(node: &Node, args: &[&[Ball]], shapes: &[&[usize]]) -> Option<(usize, Vec<Sides>)> {
+    let term = |i: usize| args.iter().map(|arg| arg[i].m).product::<f64>();
     match node.op {
         Op::Sum { axis } | Op::Dot { axis } => {
-            Some((shapes[0][axis], along(shapes[0], axis, |line| line.map(size).sum())))
+            Some((shapes[0][axis], along(shapes[0], axis, |line| Sides::of(line.map(term)))))
         }
         _ => None,
     }

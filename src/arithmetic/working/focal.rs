@@ -1,7 +1,7 @@
 //! The focal loss under the machine model: the weight in log space or as a power, whichever may lose more.
 
 use super::ball::{Ball, growth, times};
-use super::model::Model;
+use super::model::{ARGUMENT_IN_U, DIVIDE_IN_U, EXP_IN_U, Model};
 use crate::graph::{Focal, SoftTarget};
 
 impl Model {
@@ -84,12 +84,13 @@ impl Model {
     }
 
     /// h(x) = x/(e^x − 1) of x ≥ 0, which falls from 1 to 0: −1 < h′/h ≤ −½, so it moves by the factor e^r at most, and never
-    /// beyond its range; and the roundings of expm1 and of the quotient.
+    /// beyond its range; the roundings of expm1 and of the quotient, and what they lose below the normal numbers.
     fn over_expm1(&self, x: Ball) -> Ball {
         let m = if x.m > 0.0 { x.m / core_math::expm1(x.m) } else { 1.0 };
-        let moved = times(m, growth(x.r)).min(m.max(1.0 - m));
-        let at = if x.m > 0.0 { x.midpoint() } else { Ball::ONE };
-        Ball::new(m, moved + self.div(at, self.expm1(at)).r)
+        let moved = times(m, growth(x.r + ARGUMENT_IN_U * self.u * x.magnitude())).min(m.max(1.0 - m));
+        let rounding = (EXP_IN_U + DIVIDE_IN_U) * self.u * (m + moved);
+        let lost = self.theta + if x.m > self.theta { self.theta / x.m } else { 1.0 };
+        Ball::new(m, moved + rounding + lost)
     }
 
     /// The focal loss of (z, y).

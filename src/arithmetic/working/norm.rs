@@ -43,6 +43,10 @@ impl Norm {
                 if self.value.is_zero() {
                     return if self.epsilon == 0.0 { Ball::ONE } else { Ball::ZERO };
                 }
+                if self.value.m.is_infinite() {
+                    // Beyond f64 itself: 0 of a quotient by infinity, and at most 1 in truth.
+                    return Ball::new(0.0, 1.0);
+                }
                 let ratio = unit(model, x, self.value);
                 let magnitude = if p == 2.0 { ratio.abs() } else { model.pow(ratio.abs(), p - 1.0) };
                 let signed = if x.m < 0.0 { magnitude.neg() } else { magnitude };

@@ -187,10 +187,10 @@ pub(super) fn divided_early(
     let Some((count, magnitudes)) = sum_terms(sum, terms, shapes) else { return };
     let rounding = model.gamma(model.height(count)) + DIVIDE_IN_U * model.u;
     for ((y, magnitude), d) in value.iter_mut().zip(magnitudes).zip(divisor) {
-        if count < 2 || d.m == 0.0 || !y.m.is_finite() || !magnitude.is_finite() {
+        if count < 2 || d.m == 0.0 || !y.m.is_finite() || !magnitude.largest().is_finite() {
             continue;
         }
-        let size = magnitude / d.m.abs();
+        let size = magnitude.over(d.m.abs());
         let exact = d.is_exact() && significant_bits(d.m.abs()) == 1;
         let rounded = if exact { 0.0 } else { rounding * size };
         // Some term is below the normal numbers only if their mean is.

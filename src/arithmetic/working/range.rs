@@ -6,6 +6,7 @@ use super::eval::along;
 use super::model::Model;
 use super::norm::power_sum;
 use super::orders::Products;
+use super::sum::Sides;
 use super::views::{around, broadcast, concatenate, slice};
 use crate::format::Format;
 use crate::graph::{Node, Op, Power};
@@ -188,26 +189,26 @@ fn leave(
         Op::Sum { axis } => {
             let lines = along(shapes[0], *axis, |line| {
                 let known = line.clone().all(|i| finite(&args[0][i]));
-                known && beyond(largest_partial_sum(line.map(|i| args[0][i].m)))
+                known && beyond(Sides::of(line.map(|i| args[0][i].m)).largest())
             });
             left.iter_mut().zip(lines).for_each(|(left, beyond)| *left |= beyond);
         }
         Op::Dot { axis } => {
             let lines = along(shapes[0], *axis, |line| {
                 let known = line.clone().all(|i| finite(&args[0][i]) && finite(&args[1][i]));
-                known && beyond(largest_partial_sum(line.map(|i| args[0][i].m * args[1][i].m)))
+                known && beyond(Sides::of(line.map(|i| args[0][i].m * args[1][i].m)).largest())
             });
             left.iter_mut().zip(lines).for_each(|(left, beyond)| *left |= beyond);
         }
         Op::ScatterAdd(indices) => {
-            let mut totals = vec![[0.0; 2]; value.len()];
+            let mut totals = vec![Sides::default(); value.len()];
             let mut known = vec![true; value.len()];
             for (&i, x) in indices.iter().zip(args[0]) {
-                totals[i][usize::from(x.m < 0.0)] += x.m.abs();
+                totals[i].push(x.m);
                 known[i] &= finite(x);
             }
             for (i, left) in left.iter_mut().enumerate() {
-                *left |= known[i] && totals[i].into_iter().any(beyond);
+                *left |= known[i] && beyond(totals[i].largest());
             }
         }
         Op::Norm { p, .. } | Op::NormGradient { p, .. } => power_sums(args, shapes, p.power(), beyond, left),
@@ -231,7 +232,7 @@ fn leave(
                 *left |= y.m.is_finite() && beyond(y.m);
             }
             if model.compute == Format::F64 {
-                unbounded_rows(args, value, left);
+                unbounded_classes(node, args, value, left);
             }
             if node.op == Op::SoftCrossEntropyGradient {
                 // Σq before softmax takes its part.
@@ -245,12 +246,16 @@ fn leave(
         }
         Op::SoftCrossEntropy => {
             let width = shapes[0].last().copied().unwrap_or(1).max(1);
-            for ((left, x), y) in left.iter_mut().zip(args[0].chunks(width)).zip(value) {
-                // ln Σ exp is the largest logit, as far as the range goes. A class of weight 0 counts too: 0·∞.
+            let rows = args[0].chunks(width).zip(args[1].chunks(width));
+            for ((left, (x, q)), y) in left.iter_mut().zip(rows).zip(value) {
+                // ln Σ exp is the largest logit, as far as the range goes.
                 let largest = x.iter().map(|x| x.m).fold(f64::NEG_INFINITY, f64::max);
-                let mut live = x.iter().filter(|x| finite(x));
-                *left |= live.any(|x| largest.is_finite() && beyond(largest - x.m))
-                    || y.m.is_finite() && beyond(y.m);
+                // An excluded class that weighs something makes it infinite, and nothing leaves.
+                let mut weighing = x.iter().zip(q).filter(|(_, q)| !q.is_zero());
+                let known = largest.is_finite() && weighing.all(|(x, q)| finite(x) && finite(q));
+                // A class of weight 0 leaves the range like any other: 0·∞.
+                let mut classes = x.iter().filter(|x| finite(x));
+                *left |= known && (beyond(y.m) || classes.any(|x| beyond(largest - x.m)));
             }
         }
         Op::SmoothL1(beta) => {
@@ -315,13 +320,6 @@ fn leave(
     }
 }
 
-/// The largest size of a partial sum of any order: of the positive terms, or of the negative ones.
-fn largest_partial_sum(terms: impl Iterator<Item = f64>) -> f64 {
-    let mut totals = [0.0; 2];
-    terms.for_each(|x| totals[usize::from(x < 0.0)] += x.abs());
-    totals[0].max(totals[1])
-}
-
 /// Marks rows whose power sum is beyond the range.
 fn power_sums(
     args: &[&[Ball]],
@@ -339,15 +337,15 @@ fn power_sums(
     }
 }
 
-/// Marks infinite values whose arguments are finite, where the midpoints have no more range than the machine.
-fn unbounded_rows(args: &[&[Ball]], value: &[Ball], left: &mut [bool]) {
+/// Marks infinite values of classes whose logits are finite, where the midpoints have no more range than the machine.
+fn unbounded_classes(node: &Node, args: &[&[Ball]], value: &[Ball], left: &mut [bool]) {
     let width = (args[0].len() / left.len().max(1)).max(1);
-    let all_finite = |row: usize| {
-        let row = row * width..(row + 1) * width;
-        args.iter().all(|arg| arg[row.clone()].iter().all(|x| x.m.is_finite()))
-    };
     for (i, (left, y)) in left.iter_mut().zip(value).enumerate() {
-        *left |= y.m.is_infinite() && all_finite(i);
+        let own = match &node.op {
+            Op::CrossEntropy(classes) => i * width + classes[i],
+            _ => i,
+        };
+        *left |= y.m.is_infinite() && args[0][own].m.is_finite();
     }
 }
 
@@ -403,8 +401,8 @@ mod tests {
 
     #[test]
     fn a_sum_overflows_where_the_terms_of_one_sign_do() {
-        let large = super::largest_partial_sum([3.0, -4.0, 2.5, -1.0].into_iter());
-        assert_eq!(large, 5.5);
+        let sides = super::Sides::of([3.0, -4.0, 2.5, -1.0].into_iter());
+        assert_eq!((sides.largest(), sides.times(2.0)), (5.5, 21.0));
     }
 
     #[test]

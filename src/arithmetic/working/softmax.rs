@@ -126,7 +126,7 @@ impl Row {
         }
         if d == f64::NEG_INFINITY {
             // The difference of two finite logits is beyond f64: p is 0 by underflow, and known no better than that.
-            return Ball::new(0.0, model.theta);
+            return Ball::new(0.0, small_ulps(model) + model.radius_rounding(0.0) + model.theta);
         }
         let delta = if i == self.at { 0.0 } else { self.difference(model, x, row[self.at], d) };
         // exp(d)/s: the argument, the exponential, the quotient. exp(d − ln s): that difference is rounded, and ln s
@@ -143,7 +143,7 @@ impl Row {
         };
         // Below the normal numbers the ulps of the exponential and of the quotient are no longer relative.
         let small = p - r < 2.0 * model.compute.min_normal();
-        let ulps = if small { (ulps::EXP + ulps::DIVIDE) * model.ulp(0.0) + model.theta } else { 0.0 };
+        let ulps = if small { small_ulps(model) } else { 0.0 };
         let ulps = ulps + model.radius_rounding(p);
         // Neither the probability nor what a kernel makes of it leaves [0, 1] by more than that.
         Ball::new(p, r.min(1.0) + ulps + model.theta)
@@ -225,4 +225,9 @@ impl Row {
         }
         sum.finish(model, row.len())
     }
+}
+
+/// What an exponential and a quotient lose below the normal numbers, where their ulps are no longer relative.
+fn small_ulps(model: &Model) -> f64 {
+    (ulps::EXP + ulps::DIVIDE) * model.ulp(0.0) + model.theta
 }

@@ -11,6 +11,7 @@ mod distribution;
 mod divergence;
 mod focal;
 mod gaussian;
+mod hinge;
 mod log_cosh;
 mod nll_loss;
 mod plain;
@@ -168,6 +169,7 @@ static MUTANTS: &[Mutant] = &[
     Mutant::new(&triplet::DS_06),
     Mutant::new(&triplet::DS_09),
     Mutant::new(&cosine::DS_14),
+    Mutant::new(&hinge::DEEPCHEM_5017),
     Mutant::new(&nll_loss::RD_09),
     Mutant::new(&distribution::KL_05),
     Mutant::new(&distribution::KL_15),

@@ -43,6 +43,22 @@ fn a_little_smoothing_is_not_lost() {
     }
 }
 
+/// The softmax of an excluded class is 0 whatever the other targets are: its gradient does not depend on them.
+#[test]
+fn an_excluded_class_knows_nothing_of_a_target_that_is_nan() {
+    let inputs = [
+        ("logits", floats(Format::F32, &[1, 3], &[0.0, 1.0, -INFINITY])),
+        ("target", floats(Format::F32, &[1, 3], &[f64::NAN, 0.5, 0.0])),
+    ];
+    let case = case("cross_entropy_soft", Format::F32, Params::default(), &inputs);
+    let got = answer(&case);
+    let gradient = values(&got, "grad.logits");
+    assert!(gradient[0].is_nan() && gradient[1].is_nan() && gradient[2] == 0.0, "{gradient:?}");
+    let truth = crate::oracle::prove(&case).unwrap();
+    let truth: Vec<f64> = truth[1].elements.iter().map(|y| y.value(Format::F32)).collect();
+    assert!(truth[0].is_nan() && truth[1].is_nan() && truth[2] == 0.0, "{truth:?}");
+}
+
 #[test]
 fn minus_infinity_is_a_legal_logit() {
     let none = Params::default().with("reduction", "none");
