@@ -5,8 +5,10 @@
 //! A ball may be *one-sided*: the number lies strictly above (or below) its midpoint. 1e20 + e^(−1e20) lies above 1e20 by
 //! less than any precision shows; its side is what fixes its rounding to odd.
 
+mod canonical;
+mod sum;
+
 use super::radius::Radius;
-use crate::format::{Canonical, Format, Magnitude};
 use rug::Float;
 use rug::float::{Round, Special};
 use std::cmp::Ordering;
@@ -498,69 +500,6 @@ impl Ball {
         }
     }
 
-    /// Σ of balls, rounded once: exact where MPFR says that the sum of exact terms is.
-    pub fn sum<'a>(terms: impl Iterator<Item = &'a Ball> + Clone, prec: u32) -> Ball {
-        let mut radius = Radius::ZERO;
-        let mut all_finite = true;
-        let mut side = (Radius::ZERO, Side::Any);
-        for term in terms.clone() {
-            match term {
-                Finite { rad, side: own, .. } => {
-                    radius = radius + *rad;
-                    side = (radius, joined(side, (*rad, *own)));
-                }
-                _ => all_finite = false,
-            }
-        }
-        if !all_finite {
-            return terms.fold(Ball::zero(), |sum, term| sum.add(term, prec));
-        }
-        let mids = terms.clone().filter_map(|term| match term {
-            Finite { mid, .. } => Some(mid),
-            _ => None,
-        });
-        let sum = Float::with_val_round(prec, Float::sum(mids), Round::Nearest);
-        if sum.1 != Ordering::Equal
-            && let Some(ball) = Ball::sum_moved_off(terms, &sum.0, prec)
-        {
-            return ball;
-        }
-        Ball::rounded_on(sum, radius, side.1)
-    }
-
-    /// The sum as a one-sided ball, where the exact and one-sided terms add up exactly to the rounded sum, and the
-    /// others vanish beside it, all of them on one side.
-    fn sum_moved_off<'a>(
-        terms: impl Iterator<Item = &'a Ball> + Clone,
-        sum: &Float,
-        prec: u32,
-    ) -> Option<Ball> {
-        let is_main = |term: &&Ball| term.is_exact() || term.is_one_sided();
-        let vanishing = |term: &Ball| match (term.magnitude(), sum.get_exp()) {
-            (size, Some(e)) => size.bound_exponent() < i64::from(e) - i64::from(prec),
-            _ => false,
-        };
-        let mut side = (Radius::ZERO, Side::Any);
-        for term in terms.clone() {
-            let Finite { rad, side: own, .. } = term else { return None };
-            let (size, own) = if !is_main(&term) {
-                if !vanishing(term) {
-                    return None;
-                }
-                (term.magnitude(), Side::of(term.place()))
-            } else {
-                (*rad, *own)
-            };
-            side = (side.0 + size, joined(side, (size, own)));
-        }
-        let mids = terms.filter(is_main).filter_map(|term| match term {
-            Finite { mid, .. } => Some(mid),
-            _ => None,
-        });
-        let (main, ternary) = Float::with_val_round(prec, Float::sum(mids), Round::Nearest);
-        (ternary == Ordering::Equal && side.1 != Side::Any).then(|| Ball::sided(main, side.0, side.1))
-    }
-
     /// Whether it is known to lie strictly above or below its midpoint.
     pub fn is_one_sided(&self) -> bool {
         matches!(self, Finite { side: Side::Above | Side::Below, .. })
@@ -587,39 +526,6 @@ impl Ball {
             },
         }
     }
-
-    /// The canonical truth of a finite ball that fixes it: both ends, and so every number between them, round to odd
-    /// alike, as rounding to odd is monotone; and the ball lies on one side of what they round to: the true number is known
-    /// not to be exactly that.
-    pub fn canonical(&self, format: Format) -> Option<Canonical> {
-        let Finite { mid, rad, side } = self else { return None };
-        if rad.is_zero() {
-            return Some(magnitude(mid).map_or(Canonical::ZERO, |m| m.round_to_odd(format)));
-        }
-        if self.place() == Place::Straddles {
-            return None;
-        }
-        // Ends of more bits than any format's canonical form, however short the midpoint is.
-        let (low, high) = self.ends(mid.prec().max(128))?;
-        let beside = |end: &Float, side: Side| just_beside(end, side).map(|m| m.round_to_odd(format));
-        let claim = beside(&low, if *side == Side::Above { Side::Above } else { Side::Any })?;
-        let same = beside(&high, if *side == Side::Below { Side::Below } else { Side::Any })?;
-        let odd = Float::with_val(64, claim.mantissa) << claim.exponent;
-        let apart = match (low.partial_cmp(&odd)?, high.partial_cmp(&odd)?) {
-            (Ordering::Greater, _) | (_, Ordering::Less) => true,
-            (Ordering::Equal, _) => *side == Side::Above,
-            (_, Ordering::Equal) => *side == Side::Below,
-            _ => false,
-        };
-        (claim == same && !claim.exact && apart).then_some(claim)
-    }
-
-    /// Whether every number of the ball rounds to 0: the ball lies inside (−η/2, η/2).
-    pub fn rounds_to_zero(&self, format: Format) -> bool {
-        let half = i64::from(format.min_exponent()) - i64::from(format.precision());
-        let bound = self.magnitude();
-        !bound.is_infinite() && bound < Radius::power_of_two(half)
-    }
 }
 
 /// An upper bound of 1/x; infinite for x ≤ 0.
@@ -628,44 +534,6 @@ pub fn reciprocal_above(x: &Float) -> Radius {
         return Radius::INFINITE;
     }
     Radius::above(&Float::with_val_round(32, x.recip_ref(), Round::Up).0)
-}
-
-/// The first 128 bits of a nonzero finite number, and whether more follow.
-fn magnitude(x: &Float) -> Option<Magnitude> {
-    let (significand, e) = (x.get_significand()?, x.get_exp()?);
-    let limbs = significand.as_limbs();
-    let top = *limbs.last()? as u128;
-    let next = limbs.len().checked_sub(2).map_or(0, |at| limbs[at] as u128);
-    let sticky = limbs.len() > 2 && limbs[..limbs.len() - 2].iter().any(|&limb| limb != 0);
-    Some(Magnitude {
-        negative: x.is_sign_negative(),
-        significand: top << 64 | next,
-        exponent: i64::from(e) - 128,
-        sticky,
-    })
-}
-
-/// The magnitude of a number infinitely near to x on that side of it; `None` for 0 itself.
-fn just_beside(x: &Float, side: Side) -> Option<Magnitude> {
-    if side == Side::Any {
-        return magnitude(x);
-    }
-    let Some(exact) = magnitude(x) else {
-        // Below every quantum: any nonzero magnitude rounds to odd alike.
-        let (significand, exponent) = (1 << 127, i64::from(i32::MIN));
-        return Some(Magnitude { negative: side == Side::Below, significand, exponent, sticky: true });
-    };
-    let outward = exact.negative == (side == Side::Below);
-    if outward || exact.sticky {
-        // Towards larger magnitudes, or where a fraction of a unit is there to take from.
-        return Some(Magnitude { sticky: true, ..exact });
-    }
-    // One unit less, and a fraction; a power of two keeps its 128 bits one binade lower.
-    let (significand, exponent) = match exact.significand {
-        significand if significand == 1 << 127 => (u128::MAX, exact.exponent - 1),
-        significand => (significand - 1, exact.exponent),
-    };
-    Some(Magnitude { significand, exponent, sticky: true, ..exact })
 }
 
 /// The side of the product from that of the midpoints: a zero midpoint leaves the product's sign, an exact factor keeps or

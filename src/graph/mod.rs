@@ -7,14 +7,16 @@ mod cosine;
 mod divergence;
 mod focal;
 mod op;
+mod operators;
+mod reverse;
 
 pub use binary::{LogClamp, PYTORCH_FLOOR};
 pub use focal::{Focal, SoftTarget};
 pub use op::{Degree, Op, Power};
+pub use reverse::gradient;
 
 use std::cell::RefCell;
 use std::hash::{Hash, Hasher};
-use std::ops::{Add, Div, Mul, Neg, Sub};
 use std::rc::Rc;
 
 /// A number that can be hashed: equal bits are equal numbers; −0 is taken as +0.
@@ -154,43 +156,6 @@ impl Tracer {
     pub fn finish(self) -> Graph {
         self.graph.take()
     }
-}
-
-/// Reverse accumulation: ∂⟨upstream, root⟩/∂w for each w, as expressions of the same graph.
-///
-/// At kinks the result is a set, as the operations say. Shapes: upstream has the root's, each answer has w's.
-pub fn gradient(root: &Expr, upstream: &Expr, wrt: &[Expr]) -> Vec<Expr> {
-    assert_eq!(root.shape(), upstream.shape(), "the upstream has the root's shape");
-    let count = root.id + 1;
-    // Active nodes depend on what is differentiated by; only they get adjoints.
-    let mut active = vec![false; count];
-    for w in wrt.iter().filter(|w| w.id < count) {
-        active[w.id] = true;
-    }
-    for id in 0..count {
-        let graph = root.graph.borrow();
-        active[id] |= graph.nodes[id].args.iter().any(|&arg| active[arg]);
-    }
-    let mut adjoints: Vec<Option<Expr>> = vec![None; count];
-    adjoints[root.id] = Some(upstream.clone());
-    for id in (0..count).rev() {
-        let Some(g) = adjoints[id].clone().filter(|_| active[id]) else { continue };
-        let out = root.at(id);
-        let node = root.graph.borrow().nodes[id].clone();
-        let args: Vec<Expr> = node.args.iter().map(|&arg| root.at(arg)).collect();
-        let wanted: Vec<bool> = node.args.iter().map(|&arg| active[arg]).collect();
-        let contributions = op::derivative(&node.op, &args, &out, &g, &wanted);
-        for ((&arg, contribution), wanted) in node.args.iter().zip(contributions).zip(wanted) {
-            if let Some(contribution) = contribution.filter(|_| wanted) {
-                adjoints[arg] = Some(match adjoints[arg].take() {
-                    Some(sum) => sum + contribution,
-                    None => contribution,
-                });
-            }
-        }
-    }
-    let zeros = |w: &Expr| w.constant(0.0).broadcast(&w.shape());
-    wrt.iter().map(|w| adjoints.get(w.id).cloned().flatten().unwrap_or_else(|| zeros(w))).collect()
 }
 
 impl Expr {
@@ -576,78 +541,5 @@ impl Expr {
     /// x/‖x‖₂ along the last axis.
     pub fn normalize(&self) -> Expr {
         self.like(Op::Normalize)
-    }
-}
-
-/// An operator for expressions and references, with numbers on either side.
-macro_rules! operator {
-    ($trait:ident, $method:ident) => {
-        impl $trait<&Expr> for &Expr {
-            type Output = Expr;
-            fn $method(self, other: &Expr) -> Expr {
-                self.binary(Op::$trait, other)
-            }
-        }
-        impl $trait<Expr> for &Expr {
-            type Output = Expr;
-            fn $method(self, other: Expr) -> Expr {
-                self.$method(&other)
-            }
-        }
-        impl $trait<&Expr> for Expr {
-            type Output = Expr;
-            fn $method(self, other: &Expr) -> Expr {
-                (&self).$method(other)
-            }
-        }
-        impl $trait<Expr> for Expr {
-            type Output = Expr;
-            fn $method(self, other: Expr) -> Expr {
-                (&self).$method(&other)
-            }
-        }
-        impl $trait<f64> for &Expr {
-            type Output = Expr;
-            fn $method(self, other: f64) -> Expr {
-                self.$method(self.constant(other))
-            }
-        }
-        impl $trait<f64> for Expr {
-            type Output = Expr;
-            fn $method(self, other: f64) -> Expr {
-                (&self).$method(other)
-            }
-        }
-        impl $trait<&Expr> for f64 {
-            type Output = Expr;
-            fn $method(self, other: &Expr) -> Expr {
-                other.constant(self).$method(other)
-            }
-        }
-        impl $trait<Expr> for f64 {
-            type Output = Expr;
-            fn $method(self, other: Expr) -> Expr {
-                self.$method(&other)
-            }
-        }
-    };
-}
-
-operator!(Add, add);
-operator!(Sub, sub);
-operator!(Mul, mul);
-operator!(Div, div);
-
-impl Neg for &Expr {
-    type Output = Expr;
-    fn neg(self) -> Expr {
-        self.like(Op::Neg)
-    }
-}
-
-impl Neg for Expr {
-    type Output = Expr;
-    fn neg(self) -> Expr {
-        -&self
     }
 }

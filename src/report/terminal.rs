@@ -270,7 +270,8 @@ fn remarks(report: &Report, palette: &dyn Palette) -> String {
         let word = palette.paint(Tone::Doubtful, "no budget");
         let (format, regime, count) = (cell.format.name(), cell.regime.name(), cell.unbounded);
         let output = format!("{} {format} {} in {regime}", cell.loss, cell.output);
-        remark(format!("{word}: {count} elements of {output}; this is a bug of the loss's definition"));
+        let whose = "a bug of the loss's definition, unless the subject flushes subnormals to 0";
+        remark(format!("{word}: {count} elements of {output}; {whose}"));
     }
     for entry in &report.unsupported {
         let (loss, format) = (&entry.loss, entry.format.name());
