@@ -15,7 +15,7 @@ use crate::arithmetic::ball::Side;
 pub(super) const U: f64 = f64::EPSILON / 2.0;
 /// 1 + 16u; see above.
 pub(super) const UP: f64 = 1.0 + 16.0 * U;
-/// 2^−950: covers what a few products lose that underflow, 2^−1075 each, and rounding errors of numbers below [`SAFE`].
+/// 2^−950: covers what a few products lose that underflow, 2^−1075 each, and rounding errors of numbers below `SAFE`.
 pub(super) const TINY: f64 = power(-950);
 /// 2^−900: numbers from here on have error-free products, whose last bits are above 2^−1074.
 pub(super) const SAFE: f64 = power(-900);
@@ -51,7 +51,7 @@ pub trait Number: Copy + PartialEq + std::fmt::Debug + Default + 'static {
     fn mul(a: Ball<Self>, b: Ball<Self>) -> Ball<Self>;
     /// a / b, not known where b may be 0.
     fn div(a: Ball<Self>, b: Ball<Self>) -> Ball<Self>;
-    /// √x of a ball above 0 with a midpoint of at least [`SAFE`]: s and |√m − s|, or a bound of it; 0 where s is exact.
+    /// √x of a ball above 0 with a midpoint of at least `SAFE`: s and |√m − s|, or a bound of it; 0 where s is exact.
     fn sqrt_at(m: Self) -> (Self, f64);
 
     /// A function at the midpoint, y, and an upper bound of |f(m) − y|; infinite where none is known.
@@ -128,7 +128,7 @@ pub(super) fn two_sum(a: f64, b: f64) -> (f64, f64) {
     (s, (a - (s - c)) + (b - c))
 }
 
-/// a·b = p + e exactly where |p| ≥ [`SAFE`] or a factor is 0 (Dekker, Veltkamp); NaN or infinite where something overflows.
+/// a·b = p + e exactly where |p| ≥ `SAFE` or a factor is 0 (Dekker, Veltkamp); NaN or infinite where something overflows.
 #[inline(always)]
 pub(super) fn two_product(a: f64, b: f64) -> (f64, f64) {
     let p = a * b;

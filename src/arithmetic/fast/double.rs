@@ -3,7 +3,7 @@
 //! *Sound*: sums carry their own errors, which are computed exactly. Products and quotients are those of Joldes, Muller and
 //! Popescu, *Tight and rigorous error bounds for basic building blocks of double-word arithmetic* (2017), whose bounds are
 //! 5u² (theorem 5.3) and 9.8u² (theorem 6.2) of the result; here 64u² is taken, whose slack also covers what underflows for
-//! results of at least [`SAFE`]. Functions: [`elementary`](super::double_elementary).
+//! results of at least `SAFE`. Functions: `double_elementary`.
 
 use super::ball::{Accumulate, Ball, Divide, Number, SAFE, TINY, U, UP};
 use super::ball::{joined, moved, power, product_side, quotient_side, two_product, two_sum};
@@ -154,8 +154,8 @@ impl Number for Double {
         made(s, rad, side)
     }
 
-    /// |a'b' − p| ≤ |ab − p| + |a|s + |b|r + rs. Below [`SAFE`] the product of the high parts is within 4u of ab, or 2^−1074:
-    /// less than [`TINY`] in all.
+    /// |a'b' − p| ≤ |ab − p| + |a|s + |b|r + rs. Below `SAFE` the product of the high parts is within 4u of ab, or 2^−1074:
+    /// less than `TINY` in all.
     #[inline]
     fn mul(a: Ball<Double>, b: Ball<Double>) -> Ball<Double> {
         let product = a.high() * b.high();

@@ -1,7 +1,7 @@
 //! Elementary functions of fast balls: one value at the midpoint with a bound of its error ([`Number`]), and a bound of what the
 //! radius adds.
 //!
-//! *Sound*: what the radius r adds is said with each function. [`TINY`] also covers products with r that underflow. *Total*:
+//! *Sound*: what the radius r adds is said with each function. `TINY` also covers products with r that underflow. *Total*:
 //! where no bound is at hand the answer is not known, and MPFR gives it.
 
 use super::ball::{Ball, Number, SAFE, TINY, U, UP, power};

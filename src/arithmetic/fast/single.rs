@@ -1,8 +1,8 @@
 //! Balls with f64 midpoints: the four operations with the errors of their roundings; CORE-MATH's functions, which are correctly
 //! rounded; and the loops over whole arrays that most of the time goes into.
 //!
-//! *Sound*: |f(m) − y| ≤ ½ulp(y) ≤ u|y| for a correctly rounded y of at least [`SAFE`], below it ≤ u·2^−900 + 2^−1075 <
-//! [`TINY`]; for the exponential see [`exponential`].
+//! *Sound*: |f(m) − y| ≤ ½ulp(y) ≤ u|y| for a correctly rounded y of at least `SAFE`, below it ≤ u·2^−900 + 2^−1075 <
+//! `TINY`; for the exponential see `exponential`.
 
 use super::ball::{
     Accumulate, Ball, Divide, Number, SAFE, TINY, U, UP, joined, moved, power, product_side, quotient_side,
@@ -62,7 +62,7 @@ impl Number for f64 {
 
     /// a · b.
     ///
-    /// |a'b' − p| ≤ |ab − p| + |a|s + |b|r + rs, where |ab − p| ≤ u|p|, or known exactly. From [`SAFE`] on the slack of
+    /// |a'b' − p| ≤ |ab − p| + |a|s + |b|r + rs, where |ab − p| ≤ u|p|, or known exactly. From `SAFE` on the slack of
     /// `UP`, 2^−49·u|p|, is above what three products lose that underflow.
     #[inline(always)]
     fn mul(a: Ball, b: Ball) -> Ball {
@@ -215,7 +215,7 @@ fn rounded(y: f64) -> (f64, f64) {
 
 /// a · b, with an exact product where there is one.
 ///
-/// |a'b' − p| ≤ |e| + |a|s + |b|r + rs with ab = p + e exactly. Below [`SAFE`], where e is not exact, |ab − p| ≤
+/// |a'b' − p| ≤ |e| + |a|s + |b|r + rs with ab = p + e exactly. Below `SAFE`, where e is not exact, |ab − p| ≤
 /// max(u|p|, 2^−1075) < `TINY`.
 fn mul_exactly(a: Ball, b: Ball) -> Ball {
     let (p, e) = two_product(a.mid(), b.mid());
