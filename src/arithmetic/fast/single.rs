@@ -256,7 +256,7 @@ impl Divide<f64> for Divisor {
         Divisor { ball, reciprocal: if plain { UP / least } else { f64::NAN } }
     }
 
-    /// a / b, as [`Ball::div`], with |a/b − q| ≤ u|q| in place of the remainder. For |q| ≥ 2^−800 the slack of `UP` in
+    /// a / b, as `Ball::div`, with |a/b − q| ≤ u|q| in place of the remainder. For |q| ≥ 2^−800 the slack of `UP` in
     /// u|q|, 2^−902, is above what the products lose that underflow, 2^−1075·2^101.
     #[inline(always)]
     fn divide(self, a: Ball) -> Ball {
