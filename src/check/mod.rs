@@ -44,6 +44,9 @@ pub const DEFAULT_LONG: usize = 2 << 10;
 /// have [`LONGEST`] there, other axes [`DEFAULT_LONGER`], which is many blocks of a sum and does not take as long.
 pub const DEFAULT_LONGER_CASES: usize = 2;
 
+/// The cases of `long` where nothing else is said: fewer, since each has thousands of elements.
+pub const DEFAULT_LONG_CASES: usize = 12;
+
 /// The length of the longer cases of losses without classes.
 pub const DEFAULT_LONGER: usize = 16 << 10;
 
