@@ -4,7 +4,7 @@ use crate::helpers::{Draft, Source, prove};
 use lossproof::case::Case;
 use lossproof::case::program::Program;
 use lossproof::format::Format;
-use lossproof::oracle::{Cost, FIRST_PRECISION, prove_program};
+use lossproof::oracle::{Cost, FIRST_PRECISION, Tier, prove_program_by};
 
 /// 128 Ki, the longest that regimes make.
 const LONG: usize = 128 << 10;
@@ -13,18 +13,20 @@ const SHARE: f64 = 1.1;
 /// 1 GiB in KiB.
 const MOST_MEMORY: u64 = 1 << 20;
 
-fn cost(case: &Case) -> Cost {
+fn cost(case: &Case, tier: Tier) -> Cost {
     let program = Program::of(case).expect("the loss is known");
-    prove_program(&program, case).1
+    prove_program_by(&program, case, tier).1
 }
 
 fn compare(easy: &Case, hard: &Case) {
-    let (easy, hard) = (cost(easy), cost(hard));
-    // Hard it must be, or nothing is measured.
-    assert_eq!(easy.bits, FIRST_PRECISION);
-    assert!(hard.bits > FIRST_PRECISION, "{hard:?}");
-    let share = hard.evaluations as f64 / easy.evaluations as f64;
-    assert!(share <= SHARE, "{easy:?} and {hard:?}: {share}");
+    for tier in [Tier::Mpfr, Tier::Fast] {
+        let (easy, hard) = (cost(easy, tier), cost(hard, tier));
+        // Hard it must be, or nothing is measured.
+        assert!(tier == Tier::Fast || easy.bits == FIRST_PRECISION, "{easy:?}");
+        assert!(hard.bits > easy.bits.max(FIRST_PRECISION), "{easy:?} and {hard:?}");
+        let share = hard.evaluations as f64 / easy.evaluations as f64;
+        assert!(share <= SHARE, "{tier:?}, {easy:?} and {hard:?}: {share}");
+    }
 }
 
 #[test]
