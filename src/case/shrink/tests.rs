@@ -76,7 +76,7 @@ fn parameters_inputs_and_gradients_that_matter_stay() {
             && case.input("target").integers().iter().any(|&t| Some(t) == ignore)
             && case.input("target").integers().iter().any(|&t| Some(t) != ignore)
     };
-    let cases = generate(entry, Format::F32, Regime::Masked, &Taken::all(entry), 2, 60, 0);
+    let cases = generate(entry, Format::F32, Regime::Masked, &Taken::all(entry), 2, 600, 0);
     let case = cases.into_iter().rfind(smoothed_ignoring).unwrap();
     let smallest = shrink(case, &mut |case| smoothed_ignoring(case), 10_000);
     assert_eq!(smallest.input("logits").shape, [2, 1]);
