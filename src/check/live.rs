@@ -1,7 +1,7 @@
 //! The check against the oracle: cases are made as the regimes say, and proved on the spot.
 
 use super::{
-    CheckError, DEFAULT_CASES, DEFAULT_LONG, DEFAULT_LONG_CASES, DEFAULT_LONGER, DEFAULT_LONGER_CASES,
+    CheckError, DEFAULT_CASES, DEFAULT_LONG, DEFAULT_LONG_CASES, DEFAULT_LONGER, DEFAULT_LONGEST_CASES,
     LONGEST, NoTruth, Options, Progress, Silent, Source, Truths, run_with,
 };
 use crate::case::Case;
@@ -63,8 +63,11 @@ impl Source for Live<'_> {
         let cases = if is_default { DEFAULT_LONG_CASES } else { cases };
         let mut made_all = made(cases, long.unwrap_or(DEFAULT_LONG));
         if regime == Regime::Long && long.is_none() && format == Format::F32 {
-            let longer = if has_classes(entry.spec()) { LONGEST } else { DEFAULT_LONGER };
-            let count = DEFAULT_LONGER_CASES.min(made_all.len());
+            let (count, longer) = match has_classes(entry.spec()) {
+                true => (DEFAULT_LONGEST_CASES, LONGEST),
+                false => (1, DEFAULT_LONGER),
+            };
+            let count = count.min(made_all.len());
             made_all.splice(..count, made(count, longer));
         }
         made_all

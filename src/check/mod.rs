@@ -40,14 +40,14 @@ pub const LONGEST: usize = 128 << 10;
 /// them can be masked as a whole.
 pub const DEFAULT_LONG: usize = 2 << 10;
 
-/// How many of a loss's f32 cases are longer: one each of the two masks that the regime begins with. Rows of classes
-/// have [`LONGEST`] there, other axes [`DEFAULT_LONGER`], which is many blocks of a sum and does not take as long.
-pub const DEFAULT_LONGER_CASES: usize = 2;
+/// How many of a loss's first f32 cases of `long` have [`LONGEST`], if it has rows of classes: one each of the two masks that
+/// the regime begins with.
+pub const DEFAULT_LONGEST_CASES: usize = 2;
 
 /// The cases of `long` where nothing else is said: fewer, since each has thousands of elements.
 pub const DEFAULT_LONG_CASES: usize = 12;
 
-/// The length of the longer cases of losses without classes.
+/// The length of the first f32 case of a loss without classes: many blocks of a sum.
 pub const DEFAULT_LONGER: usize = 16 << 10;
 
 /// One of the parts into which a run is split.

@@ -42,7 +42,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", default_value_t = DEFAULT_CASES as u32, value_parser = clap::value_parser!(u32).range(1..))]
     cases: u32,
     /// The number of classes or elements in the regime `long`. By default 131072 with `--regime long`; else 2048, and in
-    /// the first two f32 cases of a loss 131072 classes or 16384 elements
+    /// a loss's first f32 cases 131072 classes or 16384 elements
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=LONGEST as i64))]
     long: Option<u32>,
     /// The seed of the cases
