@@ -79,18 +79,7 @@ impl Dependence<'_> {
         let shape = &self.0.graph.nodes()[*node.args.first()?].shape;
         let axis = match &node.op {
             Op::Sum { axis } | Op::MaxAxis { axis } | Op::MaxShare { axis } | Op::Dot { axis } => *axis,
-            Op::LogSumExp
-            | Op::Softmax
-            | Op::LogSoftmax
-            | Op::CrossEntropy(_)
-            | Op::CrossEntropyGradient(_)
-            | Op::SoftCrossEntropy
-            | Op::SoftCrossEntropyGradient
-            | Op::Norm { .. }
-            | Op::NormGradient { .. }
-            | Op::Normalize
-            | Op::Cosine { .. }
-            | Op::CosineGradient { .. } => shape.len() - 1,
+            op if op.is_on_rows() => shape.len() - 1,
             _ => return None,
         };
         let stride: usize = shape[axis + 1..].iter().product();

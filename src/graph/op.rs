@@ -190,6 +190,25 @@ impl Degree {
 }
 
 impl Op {
+    /// Whether it is an operation on the rows along the last axis, of which each element of the result depends on a whole one.
+    pub fn is_on_rows(&self) -> bool {
+        matches!(
+            self,
+            Op::LogSumExp
+                | Op::Softmax
+                | Op::LogSoftmax
+                | Op::CrossEntropy(_)
+                | Op::CrossEntropyGradient(_)
+                | Op::SoftCrossEntropy
+                | Op::SoftCrossEntropyGradient
+                | Op::Norm { .. }
+                | Op::NormGradient { .. }
+                | Op::Normalize
+                | Op::Cosine { .. }
+                | Op::CosineGradient { .. }
+        )
+    }
+
     /// Whether the operation only moves elements.
     pub fn is_view(&self) -> bool {
         matches!(

@@ -59,9 +59,11 @@ impl Model {
                 let q = self.add(self.mul(y, off), self.mul(no, on));
                 let moved = self.mul(self.sub(no, y), self.mul(on, off));
                 // The logarithm of a mean of σ(z) and σ(−z) has a slope of [−1, 1]: also where the mean may be 0 in this format.
-                let slope = if q.m == 0.0 { Ball::ZERO } else { self.div(moved, q) };
-                let slope =
-                    Ball::new(slope.m, if q.m == 0.0 { 1.0 } else { slope.r.min(1.0 + slope.m.abs()) });
+                let slope = match q.m == 0.0 {
+                    true => Ball::new(0.0, 1.0),
+                    false => self.div(moved, q),
+                };
+                let slope = Ball::new(slope.m, slope.r.min(1.0 + slope.m.abs()));
                 (power(q), moves(slope))
             }
             SoftTarget::ExpBce => {

@@ -170,18 +170,7 @@ fn longest_sum(program: &Program, behind: &[NodeId]) -> usize {
         match &node.op {
             Op::Sum { axis } | Op::Dot { axis } => argument.map(|shape| shape[*axis]),
             Op::ScatterAdd(indices) => eval::group_sizes(indices, node.len()).into_iter().max(),
-            Op::LogSumExp
-            | Op::Softmax
-            | Op::LogSoftmax
-            | Op::CrossEntropy(_)
-            | Op::CrossEntropyGradient(_)
-            | Op::SoftCrossEntropy
-            | Op::SoftCrossEntropyGradient
-            | Op::Norm { .. }
-            | Op::NormGradient { .. }
-            | Op::Normalize
-            | Op::Cosine { .. }
-            | Op::CosineGradient { .. } => row,
+            op if op.is_on_rows() => row,
             _ => None,
         }
     };

@@ -82,7 +82,7 @@ fn inherit(node: &Node, shapes: &[&[usize]], before: &[&Left], left: &mut [u8]) 
                 let lines = along(shape, *axis, |line| line.fold(0, |all, i| all | before[i]));
                 (0..left.len()).map(|i| lines[i / (n * inner) * inner + i % inner]).collect()
             }
-            op if on_rows(op) => {
+            op if op.is_on_rows() => {
                 let width = shape.last().copied().unwrap_or(1).max(1);
                 let each = if left.len() == before.len() { width } else { 1 };
                 let rows = before.chunks(width).map(|row| row.iter().fold(0, |all, mark| all | mark));
@@ -137,25 +137,6 @@ fn meet(
         }
         _ => {}
     }
-}
-
-/// Whether each element of the result depends on a whole row.
-fn on_rows(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::LogSumExp
-            | Op::Softmax
-            | Op::LogSoftmax
-            | Op::CrossEntropy(_)
-            | Op::CrossEntropyGradient(_)
-            | Op::SoftCrossEntropy
-            | Op::SoftCrossEntropyGradient
-            | Op::Norm { .. }
-            | Op::NormGradient { .. }
-            | Op::Normalize
-            | Op::Cosine { .. }
-            | Op::CosineGradient { .. }
-    )
 }
 
 /// Opens the choice between two that have both left the range: a kernel compares infinities.
