@@ -232,7 +232,7 @@ fn reports_keep_every_byte() {
     for kernel in [kernel::builtin()[0], kernel::find("CE-01").expect("a mutant")] {
         let name = kernel.name();
         let report = |tier| {
-            let options = Options { cases: 7, long: Some(300), seed: 3, tier, ..Options::default() };
+            let options = Options { cases: Some(7), long: Some(300), seed: 3, tier, ..Options::default() };
             let mut report = run(&mut InProcess::new(kernel), &options, &Silent).expect("a report");
             report.summary.seconds = 0.0;
             serde_json::to_string(&report).expect("a report is JSON")

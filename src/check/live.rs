@@ -1,8 +1,8 @@
 //! The check against the oracle: cases are made as the regimes say, and proved on the spot.
 
 use super::{
-    CheckError, DEFAULT_CASES, DEFAULT_LONG, DEFAULT_LONG_CASES, DEFAULT_LONGER, DEFAULT_LONGEST_CASES,
-    LONGEST, NoTruth, Options, Progress, Silent, Source, Truths, run_with,
+    CheckError, DEFAULT_LONG, DEFAULT_LONGER, DEFAULT_LONGEST_CASES, LONGEST, NoTruth, Options, Progress,
+    Silent, Source, Truths, run_with,
 };
 use crate::case::Case;
 use crate::case::regime::{Regime, Taken, generate};
@@ -56,12 +56,10 @@ struct Live<'a> {
 impl Source for Live<'_> {
     fn cases(&self, support: &Support, format: Format, regime: Regime) -> Vec<Case> {
         let Some(entry) = loss::find(&support.loss) else { return Vec::new() };
-        let Options { seed, cases, long, .. } = *self.options;
+        let Options { seed, long, .. } = *self.options;
         let taken = Taken::of(support);
         let made = |count, long| generate(entry, format, regime, &taken, seed, count, long);
-        let is_default = regime == Regime::Long && cases == DEFAULT_CASES;
-        let cases = if is_default { DEFAULT_LONG_CASES } else { cases };
-        let mut made_all = made(cases, long.unwrap_or(DEFAULT_LONG));
+        let mut made_all = made(self.options.cases_of(regime), long.unwrap_or(DEFAULT_LONG));
         if regime == Regime::Long && long.is_none() && format == Format::F32 {
             let (count, longer) = match has_classes(entry.spec()) {
                 true => (DEFAULT_LONGEST_CASES, LONGEST),

@@ -68,8 +68,8 @@ pub struct Options {
     pub formats: Vec<Format>,
     /// The regimes; all if empty.
     pub regimes: Vec<Regime>,
-    /// Cases per loss, format and regime.
-    pub cases: usize,
+    /// Cases per loss, format and regime; `None` for [`DEFAULT_CASES`], and [`DEFAULT_LONG_CASES`] of `long`.
+    pub cases: Option<usize>,
     /// The seed of the cases.
     pub seed: u64,
     /// The part of the run to do.
@@ -88,7 +88,7 @@ impl Default for Options {
             losses: Vec::new(),
             formats: Vec::new(),
             regimes: Vec::new(),
-            cases: DEFAULT_CASES,
+            cases: None,
             seed: 0,
             shard: None,
             require: Level::Stable,
@@ -99,6 +99,12 @@ impl Default for Options {
 }
 
 impl Options {
+    /// How many cases a regime has.
+    pub fn cases_of(&self, regime: Regime) -> usize {
+        let default = if regime == Regime::Long { DEFAULT_LONG_CASES } else { DEFAULT_CASES };
+        self.cases.unwrap_or(default)
+    }
+
     /// Whether the run leaves something out on purpose: then a check that could not fail is no error.
     pub fn is_filtered(&self) -> bool {
         !(self.losses.is_empty()
@@ -178,7 +184,7 @@ pub(crate) fn run_with(
     units.retain(|(support, format)| source.has(&support.loss, *format));
     let regimes: Vec<Regime> =
         Regime::ALL.into_iter().filter(|regime| Options::takes(&options.regimes, regime)).collect();
-    progress.begin(units.len() * regimes.len() * options.cases);
+    progress.begin(units.len() * regimes.iter().map(|&regime| options.cases_of(regime)).sum::<usize>());
     let mut report = Report {
         lossproof: env!("CARGO_PKG_VERSION").to_owned(),
         subject: SubjectName { name: subject.name().to_owned(), version: subject.version().to_owned() },

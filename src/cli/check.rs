@@ -5,7 +5,7 @@ use super::style::{Bar, Colours};
 use super::{FAILS, HOLDS, Stop, eval, names, print, stop};
 use crate::case::Case;
 use crate::case::regime::Regime;
-use crate::check::{self, DEFAULT_CASES, LONGEST, Options, Replayed, Shard};
+use crate::check::{self, LONGEST, Options, Replayed, Shard};
 use crate::golden;
 use crate::judge::Level;
 use crate::kernel;
@@ -38,9 +38,9 @@ pub(super) struct Args {
     /// Only these regimes; repeats, or takes commas
     #[arg(long, value_delimiter = ',')]
     regime: Vec<String>,
-    /// Cases per loss, format and regime
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_CASES as u32, value_parser = clap::value_parser!(u32).range(1..))]
-    cases: u32,
+    /// Cases per loss, format and regime. By default 36, and 12 of `long`
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    cases: Option<u32>,
     /// The number of classes or elements in the regime `long`. By default 131072 with `--regime long`; else 2048, and in
     /// a loss's first f32 cases 131072 classes or 16384 elements
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=LONGEST as i64))]
@@ -119,7 +119,7 @@ fn options(args: &Args) -> Result<Options, Stop> {
         losses,
         formats,
         regimes,
-        cases: args.cases as usize,
+        cases: args.cases.map(|cases| cases as usize),
         seed: args.seed,
         long: args.long.map(|long| long as usize).or(asked_for_long),
         shard: args.shard.as_deref().map(shard).transpose()?,

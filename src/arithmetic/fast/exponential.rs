@@ -10,7 +10,8 @@ const STEPS: usize = 128;
 pub(super) const LARGEST: f64 = 600.0;
 /// |e^x − y| ≤ 2.25u·y, u = 2^−53, for |x| ≤ [`LARGEST`].
 ///
-/// Let h = ln 2/128, x = nh + r with n the integer nearest to x/h, |n| < 2^17, |r| < h/2 + 2^−50 < 2^−8.5. C₁ has 36 bits of
+/// Let h = ln 2/128, x = nh + r with n the integer nearest to x/h, |n| < 2^17, |r| < h/2 + 2^−42 < 2^−8.5 (the product x·128/ln 2 is off by
+/// 2u|n| at most). C₁ has 36 bits of
 /// h, so nC₁ is exact; C₂ is the rest, up to 2^−96. x − nC₁ is exact by Sterbenz's lemma but for |n| ≤ 1, where its error is
 /// at most u|r|; nC₂ is below 2^−26 and its rounding below 2^−79; the second difference rounds by at most u|r|. So r is off by less
 /// than 2u|r| + 2^−78 < 2^−60. The series stops before r⁶/720 < 2^−60.5; its quadratic part is below 2^−18 and its few
