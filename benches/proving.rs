@@ -152,7 +152,9 @@ fn main() {
         workloads.retain(|workload| workload.name.starts_with(&name));
     }
     let mut figures = Figures::new();
-    workloads.iter().for_each(|workload| measure(workload, &mut figures));
+    // A pool of one thread, whose time is what is measured.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread can be started");
+    pool.install(|| workloads.iter().for_each(|workload| measure(workload, &mut figures)));
     let versions = others(&workloads, &mut figures);
     let versions = versions.unwrap_or_else(|why| format!("no figures of Python's libraries: {why}"));
     let text = workload::table(&workloads, &figures, &versions);

@@ -123,6 +123,24 @@ impl Proof {
     fn is_complete(&self) -> bool {
         self.open.iter().all(Vec::is_empty)
     }
+
+    /// Proves of the open elements what balls of double-doubles fix.
+    fn raise_by_doubles(&mut self, program: &Program, case: &Case, quick: bool) {
+        let run = fast::Evaluation::run_doubles(program, case, &self.open, quick);
+        let Some(evaluation) = run else { return };
+        let grid = Grid::of_doubles(case.format);
+        for (output, (truths, open)) in self.truths.iter_mut().zip(&mut self.open).enumerate() {
+            open.retain(|&element| match evaluation.truth(output, element, &grid) {
+                Some(truth) => {
+                    truths[element] = truth;
+                    false
+                }
+                None => true,
+            });
+        }
+        self.cost.evaluations += evaluation.evaluations;
+        self.cost.bits = DOUBLES_PRECISION;
+    }
 }
 
 /// What balls of f64 prove, and of what they leave open balls of double-doubles; nothing on a machine that they cannot be had
@@ -139,19 +157,13 @@ fn fast_proof(program: &Program, case: &Case) -> Proof {
         return proof;
     }
     proof.cost.by_doubles = proof.open.iter().map(Vec::len).sum();
-    let Some(evaluation) = fast::Evaluation::run_doubles(program, case, &proof.open) else { return proof };
-    let grid = Grid::of_doubles(case.format);
-    for (output, (truths, open)) in proof.truths.iter_mut().zip(&mut proof.open).enumerate() {
-        open.retain(|&element| match evaluation.truth(output, element, &grid) {
-            Some(truth) => {
-                truths[element] = truth;
-                false
-            }
-            None => true,
-        });
+    // For an f64 the quick sums have no bits to spare.
+    if case.format != Format::F64 && fast::Evaluation::has_long_sums(program) {
+        proof.raise_by_doubles(program, case, true);
     }
-    proof.cost.evaluations += evaluation.evaluations;
-    proof.cost.bits = DOUBLES_PRECISION;
+    if !proof.is_complete() {
+        proof.raise_by_doubles(program, case, false);
+    }
     proof
 }
 

@@ -151,7 +151,11 @@ fn its_balls_hold_those_of_mpfr_at_every_node() {
         let wanted: Vec<Vec<usize>> =
             program.outputs.iter().map(|&(_, id)| (0..nodes[id].len()).collect()).collect();
         let fast = fast::Evaluation::run(&program, &case).expect("this machine is sound");
-        let doubles = fast::Evaluation::run_doubles(&program, &case, &wanted).expect("this machine is sound");
+        let run_doubles = |quick| {
+            fast::Evaluation::run_doubles(&program, &case, &wanted, quick).expect("this machine is sound")
+        };
+        let of_exponentials = nodes.iter().any(|node| node.op.is_of_exponentials());
+        let doubles = [Some(run_doubles(false)), of_exponentials.then(|| run_doubles(true))];
         let mpfr = Evaluation::run(&program, &case, Effort { prec: REFERENCE, last: false }, &wanted);
         for (output, (name, _)) in program.outputs.iter().enumerate() {
             // Inputs and views hold no proof.
@@ -159,18 +163,23 @@ fn its_balls_hold_those_of_mpfr_at_every_node() {
                 continue;
             }
             for &element in &wanted[output] {
-                let (ball, double) = (fast.output(output, element), doubles.output(output, element));
-                all += 2;
-                known += usize::from(ball.is_known()) + usize::from(double.is_known());
                 let value = mpfr.output(output, element);
-                let done = flaw(ball, value).and_then(|done| Ok([done, flaw(double, value)?]));
-                let done = done.unwrap_or_else(|flaw| {
-                    let written = serde_json::to_string(&case).expect("a case is JSON");
-                    panic!("{name}[{element}]: {flaw}\n{written}")
-                });
-                let done = done.into_iter().filter(|&done| done).count();
-                compared += done;
-                *by_operation.entry(name.clone()).or_default() += done;
+                let ball = fast.output(output, element);
+                let mut flaws = vec![(ball.is_known(), flaw(ball, value))];
+                for doubles in doubles.iter().flatten() {
+                    let ball = doubles.output(output, element);
+                    flaws.push((ball.is_known(), flaw(ball, value)));
+                }
+                for (is_known, done) in flaws {
+                    let done = done.unwrap_or_else(|flaw| {
+                        let written = serde_json::to_string(&case).expect("a case is JSON");
+                        panic!("{name}[{element}]: {flaw}\n{written}")
+                    });
+                    all += 1;
+                    known += usize::from(is_known);
+                    compared += usize::from(done);
+                    *by_operation.entry(name.clone()).or_default() += usize::from(done);
+                }
             }
         }
     }

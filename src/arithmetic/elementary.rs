@@ -149,7 +149,8 @@ pub fn ln_1p(x: &Ball, prec: u32) -> Ball {
 
 /// √x; undefined where the whole ball is negative.
 ///
-/// |√(m±r) − √m| ≤ r/√m, as √m − √(m−r) = r/(√m + √(m−r)).
+/// |√(m±r) − √m| ≤ r/√m, as √m − √(m−r) = r/(√m + √(m−r)). √m is above y by half a unit in its last place at most, so above the
+/// 64 bits of y with one taken off.
 pub fn sqrt(x: &Ball, prec: u32) -> Ball {
     match (x, x.place()) {
         (Undefined, _) | (_, Place::Negative) => Undefined,
@@ -160,8 +161,9 @@ pub fn sqrt(x: &Ball, prec: u32) -> Ball {
             let propagated = if rad.is_zero() {
                 Radius::ZERO
             } else {
-                let root = Float::with_val_round(64, mid.sqrt_ref(), Round::Down).0;
-                *rad * super::ball::reciprocal_above(&root)
+                let mut least = Float::with_val_round(prec.min(64), &y.0, Round::Down).0;
+                least.next_down();
+                *rad * super::ball::reciprocal_above(&least)
             };
             Ball::rounded_on(y, propagated, *side)
         }
@@ -480,6 +482,17 @@ pub fn root_of_nonnegative(x: &Ball, p: f64, prec: u32) -> Ball {
                 );
             }
         }
+        if let Some(y) = by_midpoint(x, p, |mid| {
+            // k squares of 1 + ε each, to the power 1/a: (1 + ε)^(2^k/a), 2^k/a = 1/p, ε ≤ 2^−(prec + 32).
+            let mut power = mid.clone();
+            for _ in 0..k {
+                power = Float::with_val_round(prec + 32, power.square_ref(), Round::Nearest).0;
+            }
+            let inexact = if k == 0 { Radius::ZERO } else { Radius::power_of_two(-i64::from(prec) - 31) };
+            (Float::with_val_round(prec, power.root_ref(a), Round::Nearest), inexact)
+        }) {
+            return y;
+        }
         let root = |x: &Float, round: Round| {
             let mut power = x.clone();
             for _ in 0..k {
@@ -489,6 +502,16 @@ pub fn root_of_nonnegative(x: &Ball, p: f64, prec: u32) -> Ball {
         };
         return Ball::from_ends(&root(&low, Round::Down), &root(&high, Round::Up), prec);
     }
+    if let Some(y) = by_midpoint(x, p, |mid| {
+        // q = (1 + ε)/p, so x^q = x^(1/p)·e^(ε·ln x/p), and |ln x| ≤ |e| + 1 for x in [2^(e−1), 2^e].
+        let q = Float::with_val_round(prec + 64, 1 / Float::with_val(prec + 64, p), Round::Nearest).0;
+        let logarithm = Radius::above(&Float::with_val(64, mid.get_exp().unwrap_or(0).unsigned_abs() + 1));
+        let inexact =
+            if *mid == 1 { Radius::ZERO } else { logarithm * Radius::power_of_two(-i64::from(prec) - 63) };
+        (Float::with_val_round(prec, mid.pow(&q), Round::Nearest), inexact)
+    }) {
+        return y;
+    }
     // x^q with q around 1/p: monotone in x, and in q on each side of 1, so the four corners bound it.
     let p = Float::with_val(53, p);
     let q = |round| Float::with_val_round(prec + 32, p.recip_ref(), round).0;
@@ -497,6 +520,30 @@ pub fn root_of_nonnegative(x: &Ball, p: f64, prec: u32) -> Ball {
     let bottom = corner(&low, &q_low, Round::Down).min(&corner(&low, &q_high, Round::Down));
     let top = corner(&high, &q_low, Round::Up).max(&corner(&high, &q_high, Round::Up));
     Ball::from_ends(&bottom, &top, prec)
+}
+
+/// x^(1/p) of a narrow positive ball by `root`, which gives the midpoint's root rounded to nearest, of a number that is
+/// inexact by a factor (1 + δ)^(1/p), |ln(1 + δ)| ≤ the bound; `None` where the ball is wide.
+///
+/// |(m±r)^(1/p) − m^(1/p)| ≤ m^(1/p)·(e^δ − 1) with δ = r/(m − r)/p, as |ln(1 + τ)| ≤ |τ|/(1 − |τ|); the factor adds to δ.
+fn by_midpoint(x: &Ball, p: f64, root: impl Fn(&Float) -> (Rounded, Radius)) -> Option<Ball> {
+    let Finite { mid, rad, .. } = x else { return None };
+    if x.place() != Place::Positive || mid.is_zero() {
+        return None;
+    }
+    let per = Radius::above(&Float::with_val_round(53, 1 / Float::with_val(53, p), Round::Nearest).0)
+        * Radius::above(&Float::with_val(64, 1.0 + f64::EPSILON));
+    let spread = over_least(mid, *rad);
+    if !is_small(spread * per) {
+        return None;
+    }
+    let (y, inexact) = root(mid);
+    let delta = (spread + inexact) * per;
+    if !(y.0.is_normal() && is_small(delta)) {
+        return None;
+    }
+    let propagated = if delta.is_zero() { Radius::ZERO } else { above(&y.0) * expm1_above(delta) };
+    Some(Ball::rounded(y, propagated))
 }
 
 /// p = a/2^k with a ≤ 64 and k ≤ 4.

@@ -1,26 +1,29 @@
 //! The graph over balls: evaluates at one precision those elements that are asked for, and what they depend on.
 //!
-//! View operations are followed, not computed. What a row shares (exponentials, norms) is computed once a row.
+//! View operations are followed, not computed. What a row shares (exponentials, norms) is computed once a row. A node's elements
+//! do not depend on each other, so that threads may share them out without a change of any.
 
 mod decide;
+mod shared;
 
 use super::ball::{Ball, Place};
 use super::binary::{self, softplus_gap, weighted_sum};
-use super::cosine::Cosine;
 use super::dependence::{Dependence, row_element};
 use super::divergence;
 use super::elementary as f;
 use super::focal;
 use super::huber::{huber, smooth_l1};
 use super::monomial::RowParts;
-use super::rows::{Exponentials, Maximum, RowNorm};
+use super::rows::WORTH_THREADS;
 use super::value::{Effort, Kink, Value, at_kink, extremum};
 use crate::case::{Case, program::Program};
-use crate::graph::{Degree, NodeId, Op, Real};
+use crate::graph::{NodeId, Op};
 use Value::Point;
-use std::cell::RefCell;
+use rayon::prelude::*;
+use shared::{NormKey, Shared};
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::sync::Mutex;
 
 /// The values of one node: all, or those that are needed.
 enum Store {
@@ -29,23 +32,14 @@ enum Store {
     Sparse(HashMap<usize, Value>),
 }
 
-/// A norm of a row of a node: its degree, and what is added under the root.
-type NormKey = (NodeId, usize, Degree, Real);
-/// A cosine of a row of two nodes, and what is added to the squared norms.
-type CosineKey = ([NodeId; 2], usize, Real);
-
 /// An evaluation of a program at one precision.
 pub struct Evaluation<'a> {
     program: &'a Program,
     case: &'a Case,
     effort: Effort,
     stores: Vec<Store>,
-    exponentials: HashMap<(NodeId, usize), Option<Exponentials>>,
-    norms: HashMap<NormKey, RowNorm>,
-    cosines: HashMap<CosineKey, Cosine>,
-    maxima: HashMap<(NodeId, usize), Maximum>,
-    totals: HashMap<(NodeId, usize), Ball>,
-    norm_parts: RefCell<HashMap<NormKey, Option<RowParts>>>,
+    shared: Shared,
+    norm_parts: Mutex<HashMap<NormKey, Option<RowParts>>>,
     /// How many elements of nodes have been evaluated; a reduction of n elements counts n.
     pub evaluations: u64,
 }
@@ -64,24 +58,29 @@ impl<'a> Evaluation<'a> {
             case,
             effort,
             stores: nodes.iter().map(|_| Store::Absent).collect(),
-            exponentials: HashMap::new(),
-            norms: HashMap::new(),
-            cosines: HashMap::new(),
-            maxima: HashMap::new(),
-            totals: HashMap::new(),
-            norm_parts: RefCell::new(HashMap::new()),
+            shared: Shared::default(),
+            norm_parts: Mutex::default(),
             evaluations: 0,
         };
         for (id, marks) in Dependence(program).needs(wanted).into_iter().enumerate() {
             let Some(marks) = marks else { continue };
-            let elements = marks.elements();
-            if marks.count * 8 > marks.needed.len() {
-                let mut values = vec![None; marks.needed.len()];
-                elements.for_each(|element| values[element] = Some(evaluation.element(id, element)));
-                evaluation.stores[id] = Store::Dense(values);
+            let elements: Vec<usize> = marks.elements().collect();
+            evaluation.share_rows(id, &elements);
+            let length = evaluation.terms(id);
+            evaluation.evaluations += (elements.len() * (1 + length)) as u64;
+            let value = |&element: &usize| evaluation.element(id, element);
+            let values: Vec<Value> = if elements.len() > 1 && elements.len() * (1 + length) >= WORTH_THREADS {
+                elements.par_iter().map(value).collect()
             } else {
-                let values = elements.map(|element| (element, evaluation.element(id, element))).collect();
-                evaluation.stores[id] = Store::Sparse(values);
+                elements.iter().map(value).collect()
+            };
+            let values = elements.into_iter().zip(values);
+            if marks.count * 8 > marks.needed.len() {
+                let mut store = vec![None; marks.needed.len()];
+                values.for_each(|(element, value)| store[element] = Some(value));
+                evaluation.stores[id] = Store::Dense(store);
+            } else {
+                evaluation.stores[id] = Store::Sparse(values.collect());
             }
         }
         evaluation
@@ -94,6 +93,14 @@ impl<'a> Evaluation<'a> {
 
     fn dependence(&self) -> Dependence<'a> {
         Dependence(self.program)
+    }
+
+    /// How many terms an element of a sum has.
+    fn terms(&self, id: NodeId) -> usize {
+        match self.program.graph.nodes()[id].op {
+            Op::Sum { .. } | Op::Dot { .. } => self.dependence().rows_of(id).map_or(0, |(_, n, _)| n),
+            _ => 0,
+        }
     }
 
     fn get(&self, id: NodeId, element: usize) -> &Value {
@@ -129,8 +136,7 @@ impl<'a> Evaluation<'a> {
         values.iter().map(point).collect()
     }
 
-    fn element(&mut self, id: NodeId, element: usize) -> Value {
-        self.evaluations += 1;
+    fn element(&self, id: NodeId, element: usize) -> Value {
         let effort = self.effort;
         let prec = effort.prec;
         // The name of a choice made here.
@@ -289,27 +295,18 @@ impl<'a> Evaluation<'a> {
             Op::Sum { .. } => {
                 let (_, n, stride) = self.dependence().rows_of(id).unwrap_or((0, 0, 1));
                 let terms = (0..n).map(|k| self.arg(id, 0, row_element(element, k, n, stride)));
-                let sum = Value::sum(terms, prec, here);
-                self.evaluations += n as u64;
-                sum
+                Value::sum(terms, prec, here)
             }
             Op::Dot { .. } => {
                 let (_, n, stride) = self.dependence().rows_of(id).unwrap_or((0, 0, 1));
                 let at = |k| row_element(element, k, n, stride);
                 let terms = (0..n).map(|k| self.arg(id, 0, at(k)).mul(self.arg(id, 1, at(k)), prec, here));
                 let terms: Vec<Value> = terms.collect();
-                self.evaluations += n as u64;
                 Value::sum(terms.iter(), prec, here)
             }
             Op::MaxAxis { .. } | Op::MaxShare { .. } => {
                 let row = self.dependence().row_number(id, element);
-                let key = (node.args[0], row);
-                if !self.maxima.contains_key(&key) {
-                    let mut hulls = Vec::new();
-                    let maximum = Maximum::of(&self.row(id, 0, row, &mut hulls), prec);
-                    self.maxima.insert(key, maximum);
-                }
-                let maximum = &self.maxima[&key];
+                let maximum = &self.shared.maxima[&(node.args[0], row)];
                 if matches!(node.op, Op::MaxAxis { .. }) {
                     return Point(maximum.most.clone());
                 }
@@ -323,31 +320,17 @@ impl<'a> Evaluation<'a> {
             | Op::CrossEntropyGradient(_)
             | Op::SoftCrossEntropy
             | Op::SoftCrossEntropyGradient => Point(self.exponential_row(id, element)),
-            Op::Norm { p, epsilon } => {
-                let key = self.fill_norm(id, element, *p, *epsilon);
-                Point(self.norms[&key].norm.clone())
-            }
+            Op::Norm { .. } => Point(self.norm(id, element).norm.clone()),
             Op::NormGradient { p, epsilon } => {
-                let row = self.dependence().row_number(id, element);
-                let key = self.fill_norm(id, row, *p, *epsilon);
                 let (_, n, _) = self.dependence().rows_of(id).unwrap_or((0, 1, 1));
                 let (own, x) = (element % n, self.ball(id, 0, element));
-                self.norms[&key].gradient(own, &x, (p.power(), epsilon.get()), here, effort)
+                self.norm(id, element).gradient(own, &x, (p.power(), epsilon.get()), here, effort)
             }
-            Op::Normalize => {
-                let row = self.dependence().row_number(id, element);
-                let two = Degree::from(crate::graph::Power::Finite(2.0));
-                let key = self.fill_norm(id, row, two, Real::new(0.0));
-                Point(self.ball(id, 0, element).div(&self.norms[&key].norm, prec))
-            }
-            Op::Cosine { epsilon } => {
-                let key = self.fill_cosine(id, element, *epsilon);
-                Point(self.cosines[&key].value(prec))
-            }
+            Op::Normalize => Point(self.ball(id, 0, element).div(&self.norm(id, element).norm, prec)),
+            Op::Cosine { epsilon } => Point(self.cosine(id, element, *epsilon).value(prec)),
             Op::CosineGradient { epsilon } => {
-                let key = self.fill_cosine(id, self.dependence().row_number(id, element), *epsilon);
                 let (x, y) = (self.ball(id, 0, element), self.ball(id, 1, element));
-                Point(self.cosines[&key].gradient(&x, &y, prec))
+                Point(self.cosine(id, element, *epsilon).gradient(&x, &y, prec))
             }
             Op::Select(_)
             | Op::Broadcast
@@ -360,56 +343,15 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    /// A row's norm; its key.
-    fn fill_norm(&mut self, id: NodeId, row: usize, p: Degree, epsilon: Real) -> NormKey {
-        let key = (self.program.graph.nodes()[id].args[0], row, p, epsilon);
-        if !self.norms.contains_key(&key) {
-            let mut hulls = Vec::new();
-            let values = self.row(id, 0, row, &mut hulls);
-            let norm = RowNorm::of(&values, p.power(), epsilon.get(), self.effort.prec);
-            self.evaluations += values.len() as u64;
-            self.norms.insert(key, norm);
-        }
-        key
-    }
-
-    /// What a row of two arguments shares; its key.
-    fn fill_cosine(&mut self, id: NodeId, row: usize, epsilon: Real) -> CosineKey {
-        let args = &self.program.graph.nodes()[id].args;
-        let key = ([args[0], args[1]], row, epsilon);
-        if !self.cosines.contains_key(&key) {
-            let (mut x_hulls, mut y_hulls) = (Vec::new(), Vec::new());
-            let (x, y) = (self.row(id, 0, row, &mut x_hulls), self.row(id, 1, row, &mut y_hulls));
-            let (count, cosine) = (2 * x.len(), Cosine::of(&x, &y, epsilon.get(), self.effort.prec));
-            self.evaluations += count as u64;
-            self.cosines.insert(key, cosine);
-        }
-        key
-    }
-
     /// An element of an operation on rows of exponentials.
-    fn exponential_row(&mut self, id: NodeId, element: usize) -> Ball {
+    fn exponential_row(&self, id: NodeId, element: usize) -> Ball {
         let prec = self.effort.prec;
         let node = &self.program.graph.nodes()[id];
         let row = self.dependence().row_number(id, element);
-        let key = (node.args[0], row);
-        if !self.exponentials.contains_key(&key) {
-            let mut hulls = Vec::new();
-            let values = self.row(id, 0, row, &mut hulls);
-            let (count, filled) = (values.len(), Exponentials::of(&values, prec));
-            self.evaluations += count as u64;
-            self.exponentials.insert(key, filled);
-        }
         let (_, n, _) = self.dependence().rows_of(id).unwrap_or((0, 1, 1));
         let own = element % n;
-        let total_key = (node.args.get(1).copied().unwrap_or(0), row);
-        if node.op == Op::SoftCrossEntropyGradient && !self.totals.contains_key(&total_key) {
-            let mut hulls = Vec::new();
-            let total = Ball::sum(self.row(id, 1, row, &mut hulls).iter().copied(), prec);
-            self.totals.insert(total_key, total);
-        }
         let mut hulls = Vec::new();
-        let Some(shared) = &self.exponentials[&key] else {
+        let Some(shared) = &self.shared.exponentials[&(node.args[0], row)] else {
             // No finite maximum: undefined where an entry is, or where all are −∞ (their ln Σ exp is −∞); else not known yet.
             let values = self.row(id, 0, row, &mut hulls);
             let open = values.iter().any(|x| matches!(x, Ball::Unknown | Ball::Huge(_)));
@@ -428,7 +370,7 @@ impl<'a> Evaluation<'a> {
             Op::CrossEntropyGradient(_) => shared.softmax(own, prec),
             Op::SoftCrossEntropyGradient => {
                 let q = self.ball(id, 1, element);
-                shared.soft_gradient(&q, &self.totals[&total_key], own, prec)
+                shared.soft_gradient(&q, &self.shared.totals[&(node.args[1], row)], own, prec)
             }
             op => {
                 let entry = |at: usize| self.ball(id, 0, row * n + at);

@@ -4,7 +4,11 @@ use super::ball::{Ball, Place};
 use super::elementary::{exp, ln_1p, pow, root_of_nonnegative};
 use super::value::{Effort, Kink, Value, at_kink, extremum};
 use crate::graph::Power;
+use rayon::prelude::*;
 use std::cmp::Ordering;
+
+/// So many functions are worth the handing out to threads.
+pub(super) const WORTH_THREADS: usize = 512;
 
 /// The exponentials of a row, shifted by its maximum: eᵢ = exp(xᵢ − x_max), and their sum without the maximum's own 1.
 ///
@@ -43,11 +47,15 @@ impl Exponentials {
             }
         }
         let top = top?;
-        let terms: Vec<Ball> = row
-            .iter()
-            .enumerate()
-            .map(|(at, x)| if at == top { Ball::one() } else { exp(&x.sub(row[top], prec), prec) })
-            .collect();
+        let term = |(at, x): (usize, &&Ball)| match at == top {
+            true => Ball::one(),
+            false => exp(&x.sub(row[top], prec), prec),
+        };
+        let terms: Vec<Ball> = if row.len() >= WORTH_THREADS {
+            row.par_iter().enumerate().map(term).collect()
+        } else {
+            row.iter().enumerate().map(term).collect()
+        };
         let others = terms.iter().enumerate().filter(|&(at, _)| at != top).map(|(_, term)| term);
         let tail = Ball::sum(others, prec);
         let total = Ball::one().add(&tail, prec);

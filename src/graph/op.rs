@@ -192,6 +192,19 @@ impl Degree {
 impl Op {
     /// Whether it is an operation on the rows along the last axis, of which each element of the result depends on a whole one.
     pub fn is_on_rows(&self) -> bool {
+        self.is_of_exponentials()
+            || matches!(
+                self,
+                Op::Norm { .. }
+                    | Op::NormGradient { .. }
+                    | Op::Normalize
+                    | Op::Cosine { .. }
+                    | Op::CosineGradient { .. }
+            )
+    }
+
+    /// Whether the operation is made of a row's exponentials and their sum.
+    pub fn is_of_exponentials(&self) -> bool {
         matches!(
             self,
             Op::LogSumExp
@@ -201,11 +214,6 @@ impl Op {
                 | Op::CrossEntropyGradient(_)
                 | Op::SoftCrossEntropy
                 | Op::SoftCrossEntropyGradient
-                | Op::Norm { .. }
-                | Op::NormGradient { .. }
-                | Op::Normalize
-                | Op::Cosine { .. }
-                | Op::CosineGradient { .. }
         )
     }
 

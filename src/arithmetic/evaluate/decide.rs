@@ -15,6 +15,7 @@ use Value::Point;
 use rug::Float;
 use rug::float::Round;
 use std::cmp::Ordering;
+use std::sync::PoisonError;
 
 /// Beyond so many terms a sum's exact parts are not looked for.
 const MOST_TERMS: usize = 4096;
@@ -169,8 +170,8 @@ impl Evaluation<'_> {
                 }
             }
             Op::Norm { p, epsilon } | Op::NormGradient { p, epsilon } => {
-                let key = (node.args[0], self.dependence().row_number(id, element), *p, *epsilon);
-                let mut known = self.norm_parts.borrow_mut();
+                let key = self.norm_key(id, element)?;
+                let mut known = self.norm_parts.lock().unwrap_or_else(PoisonError::into_inner);
                 let parts = known.entry(key).or_insert_with(|| {
                     let mut hulls = Vec::new();
                     RowParts::of(&self.row(id, 0, key.1, &mut hulls), p.power(), epsilon.get())
@@ -185,7 +186,7 @@ impl Evaluation<'_> {
             }
             Op::Cosine { epsilon } | Op::CosineGradient { epsilon } => {
                 let key = ([node.args[0], node.args[1]], self.dependence().row_number(id, element), *epsilon);
-                let cosine = self.cosines.get(&key)?;
+                let cosine = self.shared.cosines.get(&key)?;
                 match node.op {
                     Op::Cosine { .. } => cosine.value_parts(),
                     _ => cosine.gradient_parts(&self.ball(id, 0, element), &self.ball(id, 1, element)),
@@ -217,7 +218,7 @@ impl Evaluation<'_> {
     fn tied_softmax(&self, id: NodeId, element: usize) -> Option<Parts> {
         let node = &self.program.graph.nodes()[id];
         let row = self.dependence().row_number(id, element);
-        let shared = self.exponentials.get(&(node.args[0], row))?.as_ref()?;
+        let shared = self.shared.exponentials.get(&(node.args[0], row))?.as_ref()?;
         let own = element % shared.terms.len();
         let softmax = Parts::of(&shared.terms[own])?.div(Parts::of(&shared.total)?)?;
         match &node.op {
@@ -225,7 +226,7 @@ impl Evaluation<'_> {
                 softmax.add(Parts::of(&Ball::one())?.neg())
             }
             Op::SoftCrossEntropyGradient => {
-                let q_total = Parts::of(self.totals.get(&(node.args[1], row))?)?;
+                let q_total = Parts::of(self.shared.totals.get(&(node.args[1], row))?)?;
                 let q = self.parts(node.args[1], element, &[])?;
                 softmax.mul(q_total)?.add(q.neg())
             }

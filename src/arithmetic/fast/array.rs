@@ -19,9 +19,11 @@ pub(super) enum Array<'a, M: Number> {
     /// Another array over an exact number that is not 0, not divided yet: what it is multiplied by comes first, so that a
     /// product which the divisor divides comes out exact, as 15·(1/5) would not.
     Over(Rc<Array<'a, M>>, Ball<M>),
+    /// A few known elements in order, of so many.
+    Sparse(Vec<(usize, Ball<M>)>, usize),
 }
 
-use Array::{Exact, Over, Repeated};
+use Array::{Exact, Over, Repeated, Sparse};
 
 /// A ball for each element, one-sided where `side` says so.
 pub(super) struct Columns<M: Number> {
@@ -60,10 +62,6 @@ impl<M: Number> Columns<M> {
             range.for_each(|i| total.push(self.get(i)));
         }
         total
-    }
-
-    pub fn len(&self) -> usize {
-        self.mid.len()
     }
 
     /// Midpoints and radii of a range, where no ball is one-sided.
@@ -137,6 +135,7 @@ impl<'a, M: Number> Array<'a, M> {
             Repeated(_, length) => *length,
             Array::Columns(columns) => columns.mid.len(),
             Over(array, _) => array.len(),
+            Sparse(_, length) => *length,
         }
     }
 
@@ -147,6 +146,10 @@ impl<'a, M: Number> Array<'a, M> {
             Repeated(ball, _) => *ball,
             Array::Columns(columns) => columns.get(element),
             Over(array, divisor) => array.get(element).div(*divisor),
+            Sparse(elements, _) => match elements.binary_search_by_key(&element, |&(at, _)| at) {
+                Ok(found) => elements[found].1,
+                Err(_) => Ball::UNKNOWN,
+            },
         }
     }
 
@@ -154,6 +157,10 @@ impl<'a, M: Number> Array<'a, M> {
     pub fn set(&mut self, element: usize, ball: Ball<M>) {
         match self {
             Array::Columns(columns) => columns.set(element, ball),
+            Sparse(elements, _) => match elements.binary_search_by_key(&element, |&(at, _)| at) {
+                Ok(found) => elements[found].1 = ball,
+                Err(place) => elements.insert(place, (element, ball)),
+            },
             array => {
                 let mut columns = Columns::zeros(array.len());
                 (0..array.len()).for_each(|i| columns.set(i, array.get(i)));
@@ -185,10 +192,10 @@ impl<'a, M: Number> Array<'a, M> {
         if divisor == Ball::ONE { array } else { Rc::new(Over(array, divisor)) }
     }
 
-    /// The columns of midpoints and radii, if it has them and no ball is one-sided.
-    pub fn plain(&self) -> Option<(&[M], &[f64])> {
+    /// The columns of midpoints and radii of a range, if it has them and no ball is one-sided.
+    pub fn plain(&self, range: Range<usize>) -> Option<(&[M], &[f64])> {
         match self {
-            Array::Columns(columns) => columns.plain(0..columns.len()),
+            Array::Columns(columns) => columns.plain(range),
             _ => None,
         }
     }
@@ -212,6 +219,7 @@ impl<'a, M: Number> Array<'a, M> {
                 let divisor = M::Divisor::new(*divisor);
                 array.for_each_plain(|ball| f(divisor.divide(ball)));
             }
+            Sparse(..) => self.for_each_plain(f),
         }
     }
 
@@ -232,7 +240,7 @@ impl<'a, M: Number> Array<'a, M> {
             Repeated(ball, length) => Repeated(f(*ball), *length),
             Exact(values) => Array::Columns(Columns::from_iter(values.iter().map(|&x| f(Ball::exact(x))))),
             Array::Columns(columns) => Array::Columns(Columns::from_iter(columns.iter().map(f))),
-            Over(..) => Array::from_fn(self.len(), |i| f(self.get(i))),
+            Over(..) | Sparse(..) => Array::from_fn(self.len(), |i| f(self.get(i))),
         }
     }
 

@@ -83,6 +83,12 @@ pub trait Number: Copy + PartialEq + std::fmt::Debug + Default + 'static {
     fn exponentials(_x: &[f64], _most: f64, _mid: &mut [Self], _rad: &mut [f64]) -> bool {
         false
     }
+
+    /// Σ exp(xᵢ − most) over rows of exact numbers of which `most` is the greatest, cheaper than the sum of
+    /// [`Number::exp_at`], to nearly 58 bits; where it can be had so.
+    fn quick_sum(_rows: [&[f64]; 2], _most: f64) -> Option<Ball<Self>> {
+        None
+    }
 }
 
 /// A sum of many balls.

@@ -20,9 +20,18 @@ pub(super) const LARGEST: f64 = 600.0;
 /// (2 + 2^−8 + 2^−5.9 + 2^−8)·u < 2.03u.
 pub(super) const ERROR: f64 = 2.25 * super::ball::U;
 
+/// |e^x − (h + l)| ≤ 2^−58.2·h for the pair of [`Table::exp_pair`], |x| ≤ [`LARGEST`].
+///
+/// With T = T₁ + T₂ to within 2^−106 and p as above, e^x = T₁ + T₁(e^r − 1) + T₂ + T₂(e^r − 1) but for the power of two. p is off by
+/// 2^−58.9; T₁p and its sum with T₂ round by u·2^−8.4 each; T₂(e^r − 1), below u·2^−8.4, is left out: together, relative to T₁,
+/// below 2^−58.9·(1 + 3·2^−2.5) + 2^−106 < 2^−58.28; relative to h at most 1 + 2^−8.3 times that.
+pub(super) const PAIR_ERROR: f64 = 1.75 * super::ball::power(-59);
+
 pub(super) struct Table {
     /// 2^(j/128), correctly rounded.
     powers: [f64; STEPS],
+    /// What the rounding left of them.
+    rests: [f64; STEPS],
     /// 128/ln 2.
     per_step: f64,
     /// ln 2/128 in two parts.
@@ -33,10 +42,11 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
     let ln_2 = Float::with_val(200, rug::float::Constant::Log2);
     let step = Float::with_val(200, &ln_2 / STEPS as u32);
     let first = Float::with_val(36, &step).to_f64();
+    let exact = |j: usize| Float::with_val(200, Float::with_val(60, j as f64 / STEPS as f64).exp2_ref());
+    let powers = std::array::from_fn(|j| exact(j).to_f64());
     Table {
-        powers: std::array::from_fn(|j| {
-            Float::with_val(53, Float::with_val(60, j as f64 / STEPS as f64).exp2_ref()).to_f64()
-        }),
+        powers,
+        rests: std::array::from_fn(|j| (exact(j) - powers[j]).to_f64()),
         per_step: Float::with_val(53, step.recip_ref()).to_f64(),
         step: [first, Float::with_val(53, &step - first).to_f64()],
     }
@@ -51,17 +61,41 @@ impl Table {
     /// e^x for |x| ≤ [`LARGEST`], to within [`ERROR`]; e^0 is 1.
     #[inline(always)]
     pub fn exp(&self, x: f64) -> f64 {
+        let (at, p) = self.reduced(x);
+        let power = self.powers[at as usize % STEPS];
+        scaled(power + power * p, at)
+    }
+
+    /// e^x for |x| ≤ [`LARGEST`] as h + l, h the sum rounded, to within [`PAIR_ERROR`].
+    ///
+    /// Where n is not 0, p has no bits below 2^−140, so that what is scaled by no less than 2^−866 is scaled exactly.
+    #[inline(always)]
+    pub fn exp_pair(&self, x: f64) -> (f64, f64) {
+        let (at, p) = self.reduced(x);
+        let power = self.powers[at as usize % STEPS];
+        let low = power * p + self.rests[at as usize % STEPS];
+        let high = power + low;
+        let two = scaled(1.0, at);
+        (high * two, (low - (high - power)) * two)
+    }
+
+    /// The number n of steps in x, and e^r − 1 of the rest.
+    #[inline(always)]
+    fn reduced(&self, x: f64) -> (i64, f64) {
         // Added to a number below 2^51 it leaves the nearest integer in the last bits.
         const SHIFT: f64 = 6_755_399_441_055_744.0;
         let shifted = x * self.per_step + SHIFT;
         let n = shifted - SHIFT;
         let at = shifted.to_bits().wrapping_sub(SHIFT.to_bits()) as i64;
         let r = (x - n * self.step[0]) - n * self.step[1];
-        let p = r + r * r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0))));
-        let power = self.powers[at as usize % STEPS];
-        let y = power + power * p;
-        f64::from_bits(y.to_bits().wrapping_add(((at >> STEPS.trailing_zeros()) << 52) as u64))
+        (at, r + r * r * (0.5 + r * (1.0 / 6.0 + r * (1.0 / 24.0 + r * (1.0 / 120.0)))))
     }
+}
+
+/// y·2^⌊n/128⌋ of a y in [1/2, 2], by its exponent.
+#[inline(always)]
+fn scaled(y: f64, n: i64) -> f64 {
+    f64::from_bits(y.to_bits().wrapping_add(((n >> STEPS.trailing_zeros()) << 52) as u64))
 }
 
 #[cfg(test)]
@@ -75,11 +109,19 @@ mod tests {
         ((exact - y) / y / super::super::ball::U).to_f64().abs()
     }
 
+    /// The error of the pair over its high part.
+    fn pair_error(x: f64) -> f64 {
+        let (high, low) = table().exp_pair(x);
+        assert_eq!(high + low, high);
+        let exact = Float::with_val(200, x).exp();
+        ((exact - high - low) / high).to_f64().abs()
+    }
+
     #[test]
-    fn the_error_is_within_its_bound_and_near_what_the_roundings_make() {
+    fn the_errors_are_within_their_bounds_and_near_what_the_roundings_make() {
         let step = std::f64::consts::LN_2 / STEPS as f64;
         let mut state = 5u64;
-        let mut most = 0.0f64;
+        let (mut most, mut most_of_pair) = (0.0f64, 0.0f64);
         for round in 0..200_000u32 {
             state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
             let unit = (state >> 11) as f64 / (1u64 << 53) as f64 * 2.0 - 1.0;
@@ -90,10 +132,18 @@ mod tests {
                 2 => ((unit * 1e5).round() + 0.5) * step * (1.0 + unit * 1e-15),
                 _ => unit * step,
             };
-            most = most.max(error(x.clamp(-LARGEST, LARGEST)));
+            let x = x.clamp(-LARGEST, LARGEST);
+            most = most.max(error(x));
+            most_of_pair = most_of_pair.max(pair_error(x));
         }
         assert!(most < ERROR / super::super::ball::U && most > 1.2, "{most}");
+        assert!(
+            most_of_pair < PAIR_ERROR && most_of_pair > 0.25 * PAIR_ERROR,
+            "{}",
+            most_of_pair / PAIR_ERROR
+        );
         assert_eq!(table().exp(0.0), 1.0);
+        assert_eq!(table().exp_pair(0.0), (1.0, 0.0));
     }
 
     /// The table's first entry that was rounded up or down by nearly half a unit shows a wrong one.

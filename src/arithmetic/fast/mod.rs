@@ -31,7 +31,7 @@ use ball::{Ball, Number};
 use double::Double;
 use elementary as f;
 use grid::Grid;
-use rows::{Exponentials, RowNorm};
+use rows::{Asked, Exponentials, RowNorm};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -43,6 +43,9 @@ type Norms<M> = Rc<[RowNorm<M>]>;
 /// What two arrays' rows share; nothing where it is not needed.
 type Cosines<M> = Rc<[Option<pairs::Cosine<M>>]>;
 
+/// Sums of so many exponentials are tried quickly first.
+const LONG_SUM: usize = 256;
+
 /// Stands where nothing is known yet.
 pub const OPEN: Truth = Truth::Undecided { bits: 0 };
 
@@ -52,6 +55,8 @@ pub struct Evaluation<'a, M: Number = f64> {
     case: &'a Case,
     /// What is computed; everything where there is nothing here.
     needs: Option<Needs>,
+    /// Whether rows' sums of exponentials may be quick ones, of fewer bits.
+    quick: bool,
     stores: Vec<Option<Shared<'a, M>>>,
     /// How many nodes and outputs still read a node; nothing is kept longer.
     readers: Vec<usize>,
@@ -66,7 +71,7 @@ pub struct Evaluation<'a, M: Number = f64> {
 impl<'a> Evaluation<'a> {
     /// Evaluates all outputs; `None` on a machine whose arithmetic is not what the proofs assume.
     pub fn run(program: &'a Program, case: &'a Case) -> Option<Evaluation<'a>> {
-        machine::is_sound().then(|| Evaluation::of(program, case, None))
+        machine::is_sound().then(|| Evaluation::of(program, case, None, false))
     }
 
     /// What the balls of an output fix, and the places of what they leave open, which stands as [`OPEN`].
@@ -74,7 +79,7 @@ impl<'a> Evaluation<'a> {
         let id = self.program.outputs[output].1;
         let (mut truths, mut open) = (vec![OPEN; self.program.graph.nodes()[id].len()], Vec::new());
         match &self.stores[id] {
-            Some(values) => match values.plain() {
+            Some(values) => match values.plain(0..values.len()) {
                 Some((mid, rad)) => grid.settle_columns(mid, rad, &mut truths, &mut open),
                 None => {
                     let mut slots = truths.iter_mut().enumerate();
@@ -90,14 +95,23 @@ impl<'a> Evaluation<'a> {
 }
 
 impl<'a> Evaluation<'a, Double> {
-    /// Evaluates the wanted elements of each output, `wanted[k]` of output k, in double-doubles; `None` on a machine whose
-    /// arithmetic is not what the proofs assume.
+    /// Evaluates the wanted elements of each output, `wanted[k]` of output k, in double-doubles, with quick sums of exponentials
+    /// or with full ones; `None` on a machine whose arithmetic is not what the proofs assume.
     pub fn run_doubles(
         program: &'a Program,
         case: &'a Case,
         wanted: &[Vec<usize>],
+        quick: bool,
     ) -> Option<Evaluation<'a, Double>> {
-        machine::is_sound().then(|| Evaluation::of(program, case, Some(Dependence(program).needs(wanted))))
+        let needs = || Some(Dependence(program).needs(wanted));
+        machine::is_sound().then(|| Evaluation::of(program, case, needs(), quick))
+    }
+
+    /// Whether quick sums of exponentials would save much.
+    pub fn has_long_sums(program: &Program) -> bool {
+        let nodes = program.graph.nodes();
+        let is_long = |arg: &NodeId| nodes[*arg].shape.last().is_some_and(|&n| n >= LONG_SUM);
+        nodes.iter().any(|node| node.op.is_of_exponentials() && node.args.first().is_some_and(is_long))
     }
 
     /// What the ball of an output's element fixes.
@@ -107,12 +121,13 @@ impl<'a> Evaluation<'a, Double> {
 }
 
 impl<'a, M: Number> Evaluation<'a, M> {
-    fn of(program: &'a Program, case: &'a Case, needs: Option<Needs>) -> Evaluation<'a, M> {
+    fn of(program: &'a Program, case: &'a Case, needs: Option<Needs>, quick: bool) -> Evaluation<'a, M> {
         let nodes = program.graph.nodes();
         let mut evaluation = Evaluation {
             program,
             case,
             needs,
+            quick,
             stores: vec![None; nodes.len()],
             readers: vec![0; nodes.len()],
             exponentials: HashMap::new(),
@@ -189,6 +204,11 @@ impl<'a, M: Number> Evaluation<'a, M> {
         let length = self.program.graph.nodes()[id].len();
         match self.marks(id) {
             None => Array::from_fn(length, f),
+            // A few of many: what is not known takes no place.
+            Some(needed) if self.count(id) < length / 16 => {
+                let marked = needed.iter().enumerate().filter(|&(_, &needed)| needed);
+                Array::Sparse(marked.map(|(i, _)| (i, f(i))).collect(), length)
+            }
             Some(needed) => Array::from_fn(length, |i| if needed[i] { f(i) } else { Ball::UNKNOWN }),
         }
     }
@@ -313,9 +333,12 @@ impl<'a, M: Number> Evaluation<'a, M> {
         }
         let (x, n) = (self.get(arg), self.row_length(arg));
         self.evaluations += x.len() as u64;
-        let needed = self.needed_rows(arg, x.len().checked_div(n).unwrap_or(0));
-        let is_needed = |row: usize| needed.as_ref().is_none_or(|needed| needed[row]);
-        let filled = Rc::new(Exponentials::of(&x, n, is_needed));
+        let asked = Asked {
+            rows: self.needed_rows(arg, x.len().checked_div(n).unwrap_or(0)),
+            elements: self.needed_elements(arg, x.len()),
+            quick: self.quick,
+        };
+        let filled = Rc::new(Exponentials::of(&x, n, &asked));
         self.exponentials.insert(arg, filled.clone());
         filled
     }

@@ -344,7 +344,13 @@ impl<'a, M: Number> Evaluation<'a, M> {
 
     /// Exponentials divided by their rows' sums.
     fn softmax(&self, id: NodeId, shared: &Exponentials<M>, n: usize) -> Array<'a, M> {
-        let needed = self.marks(id);
+        if self.needs.is_some() {
+            let share = |i: usize| match &shared.rows[i / n] {
+                Some(row) => row.divisor.divide(shared.terms.get(i)),
+                None => Ball::UNKNOWN,
+            };
+            return self.each(id, share);
+        }
         let mut shares = Columns::zeros(shared.terms.len());
         for (at, row) in shared.rows.iter().enumerate() {
             let span = at * n..(at + 1) * n;
@@ -352,16 +358,6 @@ impl<'a, M: Number> Evaluation<'a, M> {
                 span.for_each(|i| shares.set(i, Ball::UNKNOWN));
                 continue;
             };
-            if needed.is_some_and(|needed| !needed[span.clone()].iter().all(|&needed| needed)) {
-                for i in span {
-                    let is_needed = needed.is_some_and(|needed| needed[i]);
-                    shares.set(
-                        i,
-                        if is_needed { row.divisor.divide(shared.terms.get(i)) } else { Ball::UNKNOWN },
-                    );
-                }
-                continue;
-            }
             let divided = match (shared.terms.plain(span.clone()), shares.slices(span.clone())) {
                 (Some(terms), Some(shares)) => row.divisor.divide_all(terms, shares),
                 _ => false,

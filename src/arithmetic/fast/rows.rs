@@ -19,10 +19,26 @@ pub(super) fn sum<M: Number>(count: usize, terms: impl Iterator<Item = Ball<M>>)
     total.ball()
 }
 
+/// What of an array's exponentials is asked for.
+pub(super) struct Asked {
+    /// Which rows; all where there is nothing.
+    pub rows: Option<Vec<bool>>,
+    /// Which elements' own exponentials; all where there is nothing.
+    pub elements: Option<Vec<bool>>,
+    /// Whether the rows' sums may be quick ones.
+    pub quick: bool,
+}
+
+impl Asked {
+    fn is_asked(marks: &Option<Vec<bool>>, at: usize) -> bool {
+        marks.as_ref().is_none_or(|marks| marks[at])
+    }
+}
+
 /// The exponentials of rows, shifted by their maxima, as one array, and what belongs to each row.
 pub(super) struct Exponentials<M: Number> {
     /// exp(xᵢ − x_max); exactly 1 at the maximum, exactly 0 where xᵢ = −∞.
-    pub terms: Columns<M>,
+    pub terms: Array<'static, M>,
     /// Of each row; `None` where a row has no finite maximum or something in it is not known, or it is not needed.
     pub rows: Vec<Option<RowExponentials<M>>>,
 }
@@ -46,14 +62,20 @@ pub(super) struct RowExponentials<M: Number> {
 }
 
 impl<M: Number> Exponentials<M> {
-    /// Of the rows of `n` elements of an array, those that are needed.
-    pub fn of(x: &Array<'_, M>, n: usize, is_needed: impl Fn(usize) -> bool) -> Exponentials<M> {
+    /// Of the rows of `n` elements of an array.
+    pub fn of(x: &Array<'_, M>, n: usize, asked: &Asked) -> Exponentials<M> {
+        if asked.quick
+            && let (Array::Exact(x), Some(elements)) = (x, &asked.elements)
+            && let Some(quick) = Exponentials::quick(x, n, asked, elements)
+        {
+            return quick;
+        }
         let length = x.len();
         let mut terms = Columns::zeros(length);
         let of_row = |row: usize| {
             let span = row * n..(row + 1) * n;
             let most_of = |top: usize| x.get(span.start + top);
-            let top = if is_needed(row) { greatest(x, span.clone()) } else { None };
+            let top = if Asked::is_asked(&asked.rows, row) { greatest(x, span.clone()) } else { None };
             let Some(top) = top else {
                 span.for_each(|i| terms.set(i, Ball::UNKNOWN));
                 return None;
@@ -76,7 +98,25 @@ impl<M: Number> Exponentials<M> {
             Some(RowExponentials::of(top, most, tail))
         };
         let rows = (0..length.checked_div(n).unwrap_or(0)).map(of_row).collect();
-        Exponentials { terms, rows }
+        Exponentials { terms: Array::Columns(terms), rows }
+    }
+
+    /// With quick sums, and of the exponentials only the marked ones; `None` where a sum is not quick.
+    fn quick(x: &[f64], n: usize, asked: &Asked, elements: &[bool]) -> Option<Exponentials<M>> {
+        let mut terms = Vec::new();
+        let mut of_row = |row: usize| {
+            let span = row * n..(row + 1) * n;
+            let top =
+                if Asked::is_asked(&asked.rows, row) { greatest_number(&x[span.clone()]) } else { None };
+            let Some(top) = top else { return Some(None) };
+            let (start, top_at, most) = (span.start, span.start + top, x[span.start + top]);
+            let tail = M::quick_sum([&x[start..top_at], &x[top_at + 1..span.end]], most)?;
+            let marked = span.filter(|&i| elements[i]);
+            terms.extend(marked.map(|i| (i, shifted(Ball::exact(x[i]), Ball::exact(most)))));
+            Some(Some(RowExponentials::of(top, Ball::exact(most), tail)))
+        };
+        let rows: Option<Vec<_>> = (0..x.len().checked_div(n).unwrap_or(0)).map(&mut of_row).collect();
+        Some(Exponentials { rows: rows?, terms: Array::Sparse(terms, x.len()) })
     }
 }
 

@@ -392,3 +392,39 @@ fn beyond_the_format_is_overflow() {
     assert!(matches!(truth(65520.1), Some(Truth::Overflow(_))));
     assert!(matches!(truth(1e300), Some(Truth::Overflow(_))));
 }
+
+/// Quick sums of exponentials: of few and of many terms, some of them 1 or 0, of differences that f64 does not hold.
+#[test]
+fn quick_sums_hold_their_sums() {
+    let source = &mut Source(8);
+    let mut most = 0.0f64;
+    for round in 0..2000 {
+        let n = [1, 2, 5, 300][round % 4];
+        let greatest = source.number(9);
+        let row: Vec<f64> = (0..n)
+            .map(|_| match source.below(12) {
+                0 => greatest,
+                1 => f64::NEG_INFINITY,
+                // With bits below those of the greatest, and of its size.
+                k => greatest - source.number(k / 2).abs().min(590.0) * [1.0, power(-20)][(k % 2) as usize],
+            })
+            .collect();
+        let (left, right) = row.split_at(n / 2);
+        let ball = Double::quick_sum([left, right], greatest).expect("within the range");
+        let term = |x: &f64| (Float::with_val(EXACT, *x) - greatest).exp();
+        let sum = Float::with_val(EXACT, Float::sum(row.iter().map(term).collect::<Vec<_>>().iter()));
+        let (mid, rad) = ball.enclosure().expect("known");
+        let off = Float::with_val(EXACT, &sum - &mid.exactly()).abs();
+        assert!(off <= rad, "{off:.3e} > {rad:.3e}: {row:?}");
+        assert!(rad <= power(-57) * sum.to_f64(), "{rad:.3e} of {:.3e}", sum.to_f64());
+        if rad != 0.0 {
+            most = most.max((off / rad).to_f64());
+        }
+    }
+    assert!(most > 0.25, "{most}");
+    let few = [-1.0, f64::NEG_INFINITY, 3.0, 3.0];
+    assert_eq!(Double::quick_sum([&few[1..], &[]], 3.0), Some(Ball::exact(2.0)));
+    for (beyond, most) in [(-700.0, 3.0), (f64::NAN, 3.0), (-1e308, 1e308)] {
+        assert_eq!(Double::quick_sum([&[beyond], &[]], most), None);
+    }
+}
