@@ -117,8 +117,8 @@ pub trait Divide<M: Number>: Copy {
 }
 
 /// An enclosure: the number is `mid` where `rad` is 0, else within `rad` of it, and strictly on that side. Not known where
-/// `rad` is infinite or NaN, or `mid` is not finite. An input's −∞ is kept as the midpoint −∞ with radius 0: rows of
-/// exponentials know it, to everything else it is not known.
+/// `rad` is infinite or NaN, or `mid` is NaN. An infinity that is no overflow, an input's −∞ and what the four operations make of it, has
+/// itself as the midpoint and the radius 0; to what does not ask for it it is not known.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub struct Ball<M = f64> {
     mid: M,
@@ -267,6 +267,23 @@ impl<M: Number> Ball<M> {
         self.rad == 0.0 && self.high() == f64::NEG_INFINITY
     }
 
+    /// 1 or −1 for an infinity that is no overflow.
+    #[inline(always)]
+    pub(super) fn infinity(self) -> Option<i8> {
+        let sign = if self.high() < 0.0 { -1 } else { 1 };
+        (self.rad == 0.0 && self.high().abs() == f64::INFINITY).then_some(sign)
+    }
+
+    /// −1, 0 or 1 of a number or an infinity.
+    fn extended_sign(self) -> Option<i8> {
+        self.infinity().or_else(|| self.sign())
+    }
+
+    /// That infinity.
+    fn infinite(sign: i8) -> Ball<M> {
+        Ball::exact(f64::INFINITY.copysign(f64::from(sign)))
+    }
+
     /// Whether it is known to lie strictly above or below its midpoint.
     #[inline(always)]
     pub(super) fn is_one_sided(self) -> bool {
@@ -302,7 +319,7 @@ impl<M: Number> Ball<M> {
         if self.high().abs() < f64::INFINITY {
             Ball { mid: self.mid.negated(), rad: self.rad, side: self.side.flipped() }
         } else {
-            Ball::UNKNOWN
+            self.infinity().map_or(Ball::UNKNOWN, |sign| Ball::infinite(-sign))
         }
     }
 
@@ -349,6 +366,39 @@ impl<M: Number> Ball<M> {
     #[inline(always)]
     pub fn compare(self, other: Ball<M>) -> Option<i8> {
         self.sub(other).sign()
+    }
+}
+
+/// a + b where one of them is not finite, or their sum overflows: an infinity stays one, but for the other infinity.
+#[cold]
+#[inline(never)]
+pub(super) fn infinite_sum<M: Number>(a: Ball<M>, b: Ball<M>) -> Ball<M> {
+    match (a.infinity(), b.infinity()) {
+        (Some(sign), Some(other)) if sign == other => a,
+        (Some(_), None) if b.is_known() => a,
+        (None, Some(_)) if a.is_known() => b,
+        _ => Ball::UNKNOWN,
+    }
+}
+
+/// a · b where one of them is not finite, or their product overflows.
+#[cold]
+#[inline(never)]
+pub(super) fn infinite_product<M: Number>(a: Ball<M>, b: Ball<M>) -> Ball<M> {
+    let is_infinite = a.infinity().is_some() || b.infinity().is_some();
+    match (a.extended_sign(), b.extended_sign()) {
+        (Some(a), Some(b)) if is_infinite && a * b != 0 => Ball::infinite(a * b),
+        _ => Ball::UNKNOWN,
+    }
+}
+
+/// a / b where a is not finite, or the quotient overflows.
+#[cold]
+#[inline(never)]
+pub(super) fn infinite_quotient<M: Number>(a: Ball<M>, b: Ball<M>) -> Ball<M> {
+    match (a.infinity(), b.sign()) {
+        (Some(a), Some(b)) if b != 0 => Ball::infinite(a * b),
+        _ => Ball::UNKNOWN,
     }
 }
 

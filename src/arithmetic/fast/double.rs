@@ -6,6 +6,7 @@
 //! results of at least `SAFE`. Functions: `double_elementary`.
 
 use super::ball::{Accumulate, Ball, Divide, Number, SAFE, TINY, U, UP};
+use super::ball::{infinite_product, infinite_quotient, infinite_sum};
 use super::ball::{joined, moved, power, product_side, quotient_side, two_product, two_sum};
 use super::double_elementary as f;
 use super::exponential::{LARGEST, PAIR_ERROR, table};
@@ -145,6 +146,9 @@ impl Number for Double {
         if rad == 0.0 {
             return made(s, 0.0, Side::Any);
         }
+        if rad.is_nan() {
+            return infinite_sum(a, b);
+        }
         let side = if lost == 0.0 {
             if a.is_one_sided() || b.is_one_sided() { joined(a, b) } else { Side::Any }
         } else if s == a.mid() || s == b.mid() {
@@ -160,6 +164,9 @@ impl Number for Double {
     #[inline]
     fn mul(a: Ball<Double>, b: Ball<Double>) -> Ball<Double> {
         let product = a.high() * b.high();
+        if product.is_nan() || product.abs() == f64::INFINITY {
+            return infinite_product(a, b);
+        }
         if product.abs() >= SAFE {
             let (p, error) = a.mid().product(b.mid());
             let mut rad = (error + spread(a, b)) * UP;
@@ -186,7 +193,7 @@ impl Number for Double {
     fn div(a: Ball<Double>, b: Ball<Double>) -> Ball<Double> {
         let least = b.high().abs() * (1.0 - 4.0 * U) - b.rad();
         if !(a.is_known() && b.is_known() && least > 0.0) {
-            return Ball::UNKNOWN;
+            return infinite_quotient(a, b);
         }
         if a.is_zero() {
             return Ball::ZERO;

@@ -70,6 +70,9 @@ impl Grid {
 
     /// The truth that a ball of double-doubles fixes.
     pub fn truth_of_double(&self, ball: Ball<Double>) -> Option<Truth> {
+        if let Some(sign) = ball.infinity() {
+            return Some(Truth::Infinite { negative: sign < 0 });
+        }
         let y = self.canonical_of_double(ball)?;
         Some(if y.round(self.format).is_infinite() { Truth::Overflow(y) } else { Truth::Proved(y) })
     }
@@ -165,6 +168,9 @@ impl Grid {
 
     #[inline(never)]
     fn uncommon(&self, ball: Ball) -> Option<Truth> {
+        if let Some(sign) = ball.infinity() {
+            return Some(Truth::Infinite { negative: sign < 0 });
+        }
         let y = self.canonical(ball)?;
         let overflows = ball.mid().abs() >= self.safe && y.round(self.format).is_infinite();
         Some(if overflows { Truth::Overflow(y) } else { Truth::Proved(y) })

@@ -315,11 +315,17 @@ impl<'a, M: Number> Evaluation<'a, M> {
                     sum(n, terms)
                 })
             }),
-            (Op::Softmax, _) => self.softmax(id, &shared, n),
+            (Op::Softmax, _) => match self.exact_shares(&shared, None) {
+                Some(shares) => shares,
+                None => self.softmax(id, &shared, n),
+            },
             (Op::LogSoftmax, _) => {
                 self.each(id, |i| of_element(i, &|row, c| row.surprise(c, x.get(i)).neg()))
             }
             (Op::CrossEntropyGradient(classes), _) => {
+                if let Some(shares) = self.exact_shares(&shared, classes.first().copied()) {
+                    return shares;
+                }
                 let mut shares = self.softmax(id, &shared, n);
                 for (at, row) in rows.iter().enumerate() {
                     if let Some(row) = row {
@@ -340,6 +346,20 @@ impl<'a, M: Number> Evaluation<'a, M> {
             }
             _ => Array::unknown(node.len()),
         }
+    }
+
+    /// The exponentials of a single row, minus their sum at the target, over that sum, where all of them are exact: what ties make
+    /// of a weight that their number divides is exact too.
+    fn exact_shares(&self, shared: &Exponentials<M>, target: Option<usize>) -> Option<Array<'a, M>> {
+        let [Some(row)] = &shared.rows[..] else { return None };
+        if !row.total.is_exact() {
+            return None;
+        }
+        let mut terms = Columns::from_iter((0..shared.terms.len()).map(|i| shared.terms.get(i)));
+        if let Some(target) = target {
+            terms.set(target, shared.terms.get(target).sub(row.total));
+        }
+        Some(Array::Over(Rc::new(Array::Columns(terms)), row.total))
     }
 
     /// Exponentials divided by their rows' sums.

@@ -165,7 +165,7 @@ impl<M: Number> RowExponentials<M> {
         RowExponentials { top, most, tail, total, divisor: M::Divisor::new(total), ln_total: ln_1p(tail) }
     }
 
-    /// ln Σ exp(x) − x_t = (x_max − x_t) + ln(1 + tail); not known for x_t = −∞.
+    /// ln Σ exp(x) − x_t = (x_max − x_t) + ln(1 + tail).
     #[inline(always)]
     pub fn surprise(&self, t: usize, x_t: Ball<M>) -> Ball<M> {
         if t == self.top { self.ln_total } else { self.most.sub(x_t).add(self.ln_total) }

@@ -5,7 +5,8 @@
 //! `TINY`; for the exponential see `exponential`.
 
 use super::ball::{
-    Accumulate, Ball, Divide, Number, SAFE, TINY, U, UP, joined, moved, power, product_side, quotient_side,
+    Accumulate, Ball, Divide, Number, SAFE, TINY, U, UP, infinite_product, infinite_quotient, infinite_sum,
+    joined, moved, power, product_side, quotient_side,
 };
 use super::ball::{two_product, two_sum};
 use super::elementary::{self, growth};
@@ -50,6 +51,9 @@ impl Number for f64 {
         if rad == 0.0 {
             return Ball::exact(s);
         }
+        if rad.is_nan() {
+            return infinite_sum(a, b);
+        }
         let side = if e == 0.0 {
             if a.is_one_sided() || b.is_one_sided() { joined(a, b) } else { Side::Any }
         } else if s == a.mid() || s == b.mid() {
@@ -69,7 +73,10 @@ impl Number for f64 {
         let p = a.mid() * b.mid();
         if p.abs() >= SAFE && a.rad() + b.rad() > 0.0 && !a.is_one_sided() && !b.is_one_sided() {
             let spread = a.mid().abs() * b.rad() + b.mid().abs() * a.rad() + a.rad() * b.rad();
-            return Ball::around(p, (U * p.abs() + spread) * UP);
+            let rad = (U * p.abs() + spread) * UP;
+            if rad < f64::INFINITY {
+                return Ball::around(p, rad);
+            }
         }
         mul_exactly(a, b)
     }
@@ -87,6 +94,9 @@ impl Number for f64 {
             let rem = (a.mid() - p) - e;
             let mut rad = (rem.abs() + a.rad() + q.abs() * b.rad()) / least * UP;
             let mut side = Side::Any;
+            if rad.is_nan() {
+                return infinite_quotient(a, b);
+            }
             if a.rad() + b.rad() != 0.0 {
                 // |q|s may lose 2^−1075 by underflow, 2^−175 of |a| at most; the quotient 2^−1075.
                 rad += q.abs() * power(-100);
@@ -219,6 +229,9 @@ fn rounded(y: f64) -> (f64, f64) {
 /// max(u|p|, 2^−1075) < `TINY`.
 fn mul_exactly(a: Ball, b: Ball) -> Ball {
     let (p, e) = two_product(a.mid(), b.mid());
+    if p.is_nan() || p.abs() == f64::INFINITY {
+        return infinite_product(a, b);
+    }
     let spread = a.mid().abs() * b.rad() + b.mid().abs() * a.rad() + a.rad() * b.rad();
     if p.abs() >= SAFE {
         let mut rad = (e.abs() + spread) * UP;
