@@ -127,10 +127,13 @@ impl Format {
 
     /// Rounds to nearest, ties to even; overflows to ±∞ from Ω on. NaN stays NaN, −0 stays −0.
     pub fn round(self, x: f64) -> f64 {
-        if self == Format::F64 || x == 0.0 || !x.is_finite() {
-            return x;
+        match self {
+            Format::F64 => x,
+            // The conversion is IEEE 754's, to nearest.
+            Format::F32 => f64::from(x as f32),
+            _ if x == 0.0 || !x.is_finite() => x,
+            _ => Magnitude::from_f64(x).round_nearest(self),
         }
-        Magnitude::from_f64(x).round_nearest(self)
     }
 
     /// Whether the format has exactly this number. Infinities and NaN are in every format.
@@ -367,6 +370,10 @@ impl Canonical {
 
     /// The nearest number of the format: the correctly rounded y, by what rounding to odd promises.
     pub fn round(&self, format: Format) -> f64 {
+        // Within f64's range and significand the number itself is an f64.
+        if self.mantissa.unsigned_abs() < 1 << 53 && (-1000..=900).contains(&self.exponent) {
+            return format.round(self.mantissa as f64 * power_of_two_f64(self.exponent));
+        }
         self.magnitude().map_or(0.0, |magnitude| magnitude.round_nearest(format))
     }
 
@@ -547,8 +554,15 @@ mod tests {
             // Exponents around the whole f32 range, subnormals and overflow included.
             let exponent = 1023 - 160 + (state >> 40) % 300;
             let x = f64::from_bits(state >> 12 | exponent << 52 | state << 63);
-            assert_eq!(Format::F32.round(x).to_bits(), f64::from(x as f32).to_bits(), "{x:e}");
+            let by_bits = Magnitude::from_f64(x).round_nearest(Format::F32);
+            assert_eq!(Format::F32.round(x).to_bits(), by_bits.to_bits(), "{x:e}");
             assert_eq!(Format::F16.round(x), half::f16::from_f64(x).to_f64(), "{x:e}");
+            for format in Format::ALL {
+                let y = Magnitude::from_f64(x).round_to_odd(format);
+                let by_bits = y.magnitude().map_or(0.0, |y| y.round_nearest(format));
+                assert_eq!(y.round(format).to_bits(), by_bits.to_bits(), "{x:e} in {format}");
+                assert_eq!(by_bits, format.round(x), "{x:e} in {format}");
+            }
         }
     }
 
