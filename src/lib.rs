@@ -51,6 +51,7 @@ pub mod oracle;
 pub mod report;
 pub mod subject;
 pub mod tensor;
+mod threads;
 pub mod truth;
 #[cfg(feature = "oracle")]
 pub mod witness;

@@ -12,8 +12,8 @@ use crate::kernel::Support;
 use crate::report::terminal::fault_name;
 use crate::report::{Report, Unsupported};
 use crate::subject::{Answer, NOT_ASKED, Subject, machine};
+use crate::threads;
 use crate::truth::Verified;
-use rayon::prelude::*;
 
 /// The most input elements that are asked and proved at a time: bounds the memory.
 const BATCH_ELEMENTS: usize = 1 << 20;
@@ -148,7 +148,7 @@ impl Unit<'_> {
         let truths = self.truths;
         let (answers, verified) = std::thread::scope(|scope| {
             let answers = scope.spawn(|| subject.answer(&cases));
-            let verified: Vec<_> = cases.par_iter().map(|case| truths.verify(case, &machine)).collect();
+            let verified = threads::map(cases.iter().collect(), |case| truths.verify(case, &machine));
             (answers.join(), verified)
         });
         let answers = answers.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -163,22 +163,19 @@ impl Unit<'_> {
         })?;
         let with_ones = cases.iter().enumerate().filter(|(_, case)| other_upstream(case));
         let with_ones: Vec<usize> = with_ones.map(|(at, _)| at).take(ALWAYS_WITH_ONES).collect();
-        let found: Vec<Found> = (cases, answers, verified)
-            .into_par_iter()
-            .enumerate()
-            .map(|(at, (case, answer, verified))| {
-                let demanded = demanded(regime, require);
-                let verdicts = match &answer {
-                    Answer::Outputs(outputs) => {
-                        judge(&case, &verified, outputs, &machine, demanded.unwrap_or(Level::Broken))
-                    }
-                    _ => Vec::new(),
-                };
-                let ignoring =
-                    with_ones.contains(&at).then(|| truths.ignoring_upstream(&case, &verified, &machine));
-                Found { case, regime, demanded, answer, verified, ignoring, verdicts }
-            })
-            .collect();
+        let each = cases.into_iter().zip(answers).zip(verified).enumerate().collect();
+        let found: Vec<Found> = threads::map(each, |(at, ((case, answer), verified))| {
+            let demanded = demanded(regime, require);
+            let verdicts = match &answer {
+                Answer::Outputs(outputs) => {
+                    judge(&case, &verified, outputs, &machine, demanded.unwrap_or(Level::Broken))
+                }
+                _ => Vec::new(),
+            };
+            let ignoring =
+                with_ones.contains(&at).then(|| truths.ignoring_upstream(&case, &verified, &machine));
+            Found { case, regime, demanded, answer, verified, ignoring, verdicts }
+        });
         progress.advance(found.len());
         for found in found {
             self.gather(found);

@@ -4,7 +4,7 @@ use super::{Answer, Subject};
 use crate::case::Case;
 use crate::judge::Fault;
 use crate::kernel::{Kernel, KernelError, Support};
-use rayon::prelude::*;
+use crate::threads;
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -38,7 +38,7 @@ impl Subject for InProcess<'_> {
 
     fn answer(&mut self, cases: &[Case]) -> Vec<Answer> {
         let kernel = self.kernel;
-        cases.par_iter().map(|case| run(kernel, case)).collect()
+        threads::map(cases.iter().collect(), |case| run(kernel, case))
     }
 }
 

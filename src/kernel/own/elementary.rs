@@ -162,7 +162,7 @@ pub(super) fn sigmoid(x: Wide) -> Wide {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::Random;
+    use crate::kernel::own::testing::Random;
 
     fn close(got: Wide, want: f64, bound: f64, what: &str) {
         let error = (got.to_f64() - want).abs();

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::case::Tensors;
-use crate::kernel::testing::{Random, case, floats};
+use crate::kernel::own::testing::{Random, case, floats};
 use crate::loss::Params;
 
 const INFINITY: f64 = f64::INFINITY;

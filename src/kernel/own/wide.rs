@@ -310,7 +310,7 @@ impl Wide {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel::testing::Random;
+    use crate::kernel::own::testing::Random;
 
     /// 15u² of the worst operation, rounded up to a power of two.
     const BOUND: f64 = 1.0 / (1u64 << 44) as f64;
