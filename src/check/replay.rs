@@ -19,7 +19,7 @@ pub struct Replayed {
     pub verified: Verified,
     /// The verdict on each output; none without outputs.
     pub verdicts: Vec<OutputVerdict>,
-    /// What is demanded; nothing where every element overflows on the way.
+    /// What is demanded; nothing where every element overflows on the way, unless one has an answer that no overflow makes.
     pub demanded: Option<Level>,
     /// What is wrong, a line for each output that fails.
     pub wrong: Vec<String>,
@@ -41,27 +41,62 @@ pub fn replay(
     };
     let verified = oracle::verify_by(case, &machine, tier)?;
     let elsewhere = |tolerance: &Tolerance| tolerance.overflows_on_the_way.contains(&false);
-    let demanded = verified.tolerances.iter().any(elsewhere).then_some(require);
-    let level = demanded.unwrap_or(Level::Broken);
     let answer = subject.answer(std::slice::from_ref(case)).pop();
     let answer = answer.unwrap_or_else(|| Answer::Unsupported("no answer".to_owned()));
     let (verdicts, wrong) = match &answer {
         Answer::Unsupported(_) => (Vec::new(), Vec::new()),
         Answer::Failed { fault, reason } => (Vec::new(), vec![format!("{}: {reason}", fault_name(*fault))]),
         Answer::Outputs(outputs) => {
-            let verdicts = judge(case, &verified, outputs, &machine, level);
+            let verdicts = judge(case, &verified, outputs, &machine, require);
             let failing: Vec<&OutputVerdict> =
-                verdicts.iter().filter(|verdict| fails(verdict, demanded)).collect();
+                verdicts.iter().filter(|verdict| fails(verdict, Some(require))).collect();
             let declaration = match failing.is_empty() {
                 true => None,
-                false => convention(&Oracle(tier), case, outputs, &machine, level, None),
+                false => convention(&Oracle(tier), case, outputs, &machine, require, None),
             };
             let line = |verdict: &&OutputVerdict| {
-                format!("{}: {}", verdict.name, what(verdict, declaration.as_ref(), level))
+                format!("{}: {}", verdict.name, what(verdict, declaration.as_ref(), require))
             };
-            let wrong = failing.iter().map(line).collect();
+            let wrong: Vec<String> = failing.iter().map(line).collect();
             (verdicts, wrong)
         }
     };
+    let demanded = (!wrong.is_empty() || verified.tolerances.iter().any(elsewhere)).then_some(require);
     Ok(Replayed { answer, verified, verdicts, demanded, wrong })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::case::{LOSS, Tensors};
+    use crate::format::Format;
+    use crate::kernel::{Kernel, KernelError};
+    use crate::loss::Params;
+    use crate::subject::InProcess;
+    use crate::tensor::Tensor;
+
+    /// Says the same to everything.
+    struct Constant(f64);
+
+    impl Kernel for Constant {
+        fn run(&self, _: &Case) -> Result<Tensors, KernelError> {
+            Ok(Tensors::from([(LOSS.to_owned(), Tensor::float(Format::F32, &[], vec![self.0]))]))
+        }
+    }
+
+    /// The sum of the absolute residuals leaves the range, their mean does not.
+    #[test]
+    fn an_answer_that_no_overflow_makes_fails_though_every_element_overflows_on_the_way() {
+        let tensor = |x: f64| Tensor::float(Format::F32, &[4], vec![f64::from(x as f32); 4]);
+        let inputs = Tensors::from([("prediction".into(), tensor(1.5e38)), ("target".into(), tensor(0.0))]);
+        let case = Case::new("mae", Format::F32, Params::default(), inputs).unwrap();
+        let case = Case { gradients: Vec::new(), ..case };
+        let answered = |x: f64| {
+            replay(&mut InProcess::new(&Constant(x)), &case, Level::Stable, Tier::default()).unwrap()
+        };
+        let overflown = answered(f64::INFINITY);
+        assert!(overflown.demanded.is_none() && overflown.wrong.is_empty());
+        let wrong = answered(1.0);
+        assert!(wrong.demanded == Some(Level::Stable) && wrong.wrong.len() == 1, "{:?}", wrong.wrong);
+    }
 }

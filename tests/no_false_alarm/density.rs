@@ -76,8 +76,12 @@ pub fn kl_div<N: Number>(case: &Case, form: Form) -> Tensors {
             _ => p.clone() * gap.clone(),
         });
         by_prediction.push(if nothing { N::zero() } else { reduction.scaled(i, &[-p.clone()]) });
+        // As reverse accumulation goes through t·ln t and e^t: the upstream meets each term before they are added.
+        let through = form.way == Way::Other && form.order == Order::UpstreamFirst && !nothing;
         by_target.push(match logs {
             true if nothing => N::zero(),
+            true if through => reduction.scaled(i, &[gap, p.clone()]) + reduction.scaled(i, &[p]),
+            false if through => reduction.scaled(i, &[gap]) + reduction.scaled(i, &[p.clone()]) / p,
             true => reduction.scaled(i, &[p, gap + N::one()]),
             false => reduction.scaled(i, &[gap + N::one()]),
         });

@@ -28,14 +28,35 @@ pub(super) struct Product {
     bits: u32,
     /// Σ r/|m| of the leaves.
     relative: f64,
+    /// The product with, in a leaf's place that is a sum, the sum of its terms' magnitudes; 0 where no leaf is one. A kernel may
+    /// multiply the terms before it adds them up, as reverse accumulation does that goes through the sum.
+    scattered: f64,
+    /// How many factors make that sum, and how many of them are multiplied.
+    own: (u32, u32),
+    /// Of a term of that sum that is multiplied by a number and divided by it again, as the derivative of t·ln t is: the product
+    /// between, and the term with all other factors.
+    detour: Option<(f64, f64)>,
+    /// Whether a partial product that leaves the range meets a 0 or its opposite.
+    meets: bool,
 }
 
 /// Of each element its factors; nothing where no product made the node.
 pub(super) type Products = Option<Rc<[Product]>>;
 
 impl Product {
-    const ONE: Product =
-        Product { below: 1.0, above: 1.0, factors: 0, multiplied: 0, divided: 0, bits: 0, relative: 0.0 };
+    const ONE: Product = Product {
+        below: 1.0,
+        above: 1.0,
+        factors: 0,
+        multiplied: 0,
+        divided: 0,
+        bits: 0,
+        relative: 0.0,
+        scattered: 0.0,
+        own: (0, 0),
+        detour: None,
+        meets: false,
+    };
 
     fn leaf(x: Ball) -> Product {
         let a = x.m.abs();
@@ -52,7 +73,21 @@ impl Product {
             divided: 0,
             bits: if rounds { bits } else { 0 },
             relative: if x.is_exact() { 0.0 } else { x.r / a },
+            ..Product::ONE
         }
+    }
+
+    /// The product whose one factor is a sum of terms, which with the other factors have these magnitudes.
+    fn with_sum(self, magnitudes: f64) -> Product {
+        // A factor even where it is 1: its terms are not.
+        let factors = self.factors.max(1);
+        let scattered = if magnitudes.is_finite() { magnitudes } else { 0.0 };
+        Product { factors, scattered, own: (factors, self.multiplied), ..self }
+    }
+
+    /// The product of the factors' magnitudes.
+    fn magnitude(self) -> f64 {
+        self.below * self.above
     }
 
     fn times(self, other: Product) -> Product {
@@ -64,6 +99,23 @@ impl Product {
             divided: self.divided + other.divided,
             bits: self.bits.saturating_add(other.bits),
             relative: self.relative + other.relative,
+            scattered: match (self.scattered > 0.0, other.scattered > 0.0) {
+                (false, false) => 0.0,
+                (true, false) => times(self.scattered, other.magnitude()),
+                (false, true) => times(self.magnitude(), other.scattered),
+                (true, true) => times(self.scattered, other.scattered),
+            },
+            own: (self.own.0 + other.own.0, self.own.1 + other.own.1),
+            detour: match (self.detour, other.detour) {
+                (Some((between, term)), _) => {
+                    Some((times(between, other.magnitude()), times(term, other.magnitude())))
+                }
+                (None, Some((between, term))) => {
+                    Some((times(self.magnitude(), between), times(self.magnitude(), term)))
+                }
+                (None, None) => None,
+            },
+            meets: self.meets || other.meets,
         }
     }
 
@@ -73,17 +125,47 @@ impl Product {
             above: 1.0 / self.below,
             multiplied: self.divided,
             divided: self.multiplied,
+            // A divisor's terms are added up before it divides.
+            scattered: 0.0,
+            own: (0, 0),
+            detour: None,
             ..self
         }
     }
 
     /// Whether some order has a partial product of this size or more. Two factors have one order.
     pub fn reaches(&self, size: f64) -> bool {
-        self.factors > 2 && self.above >= size
+        self.factors > 2 && self.above >= size || self.detour.is_some_and(|(between, _)| between >= size)
+    }
+
+    /// Whether what so leaves the range meets a 0 or its opposite, so that kernels have NaN.
+    pub fn meets(&self) -> bool {
+        self.meets
     }
 
     /// The ball that holds what every order of the factors gives, if the graph's order gives `y`.
     fn in_any_order(&self, model: &Model, y: Ball) -> Ball {
+        let y = self.in_order(model, y);
+        if self.scattered == 0.0 || self.factors == self.own.0 || !y.m.is_finite() {
+            return y;
+        }
+        // Each term is rounded by each factor's operation, by one more that makes it, as t·(1/t) does of the 1, and by the sum; below the
+        // normal numbers each of the three loses θ. What rounded the terms before is in the leaf's own radius.
+        let (multiplied, divided) = (f64::from(self.multiplied - self.own.1), f64::from(self.divided));
+        let operations = multiplied + DIVIDE_IN_U * divided;
+        let rounded =
+            if operations > 0.0 { times((operations + 2.0) * model.u, self.scattered) } else { 0.0 };
+        let least = 2.0 * model.compute.min_normal();
+        let lost = if self.scattered < least { 3.0 * model.theta } else { 0.0 };
+        // The product between loses θ, but never more than itself, which is the term's share of it.
+        let on_the_way = match self.detour {
+            Some((between, term)) if between < least => term * (model.theta / between).min(1.0),
+            _ => 0.0,
+        };
+        Ball::new(y.m, y.r + rounded + lost + on_the_way)
+    }
+
+    fn in_order(&self, model: &Model, y: Ball) -> Ball {
         if self.factors < 3 || y.is_zero() || !y.m.is_finite() {
             return y;
         }
@@ -143,16 +225,37 @@ pub(super) fn products(
         Op::KlDivLogSlope => {
             let factors = args[0].iter().zip(args[1]).map(|(&t, &x)| {
                 let (e, slope, larger) = model.kl_div_log_slope_factors(t, x);
-                let slope = Product { above: larger.max(1.0), ..Product::leaf(slope) };
-                Product::leaf(e).times(slope)
+                let sum = Product { above: larger.max(1.0), ..Product::leaf(slope) };
+                Product::leaf(e).times(sum).with_sum(times(e.m, (slope.m - 1.0).abs() + 1.0))
             });
             Some(factors.collect())
+        }
+        // ln t − x, and the 1 that the derivative of ln t makes of t: (g·t)/t.
+        Op::KlDivSlope => {
+            let sum = |(&y, t): (&Ball, &Ball)| {
+                let t = t.m.abs();
+                let detour = (t > 0.0 && t.is_finite()).then_some((t, 1.0));
+                Product { detour, ..Product::leaf(y).with_sum((y.m - 1.0).abs() + 1.0) }
+            };
+            Some(value.iter().zip(args[0]).map(sum).collect())
+        }
+        // The weight's derivative is γ·L times numbers of [0, 1], which may be 0.
+        Op::FocalGradient(form) => {
+            let gradient = |(&y, z): (&Ball, &Ball)| {
+                let leaf = Product::leaf(y);
+                let above = (form.gamma() * z.m.abs()).max(z.m.abs()).max(1.0);
+                if above.is_finite() { Product { above, factors: 2, meets: true, ..leaf } } else { leaf }
+            };
+            Some(value.iter().zip(args[0]).map(gradient).collect())
         }
         // σ(x)·Σq − q: with the upstream first, a weight times the upstream comes before they cancel.
         Op::SoftCrossEntropyGradient => {
             let width = shapes[0].last().copied().unwrap_or(1).max(1);
             let rows = args[1].chunks(width).zip(value.chunks(width));
-            let product = |total: f64, y: Ball| Product { above: total.max(1.0), ..Product::leaf(y) };
+            let product = |total: f64, y: Ball| {
+                let leaf = Product::leaf(y);
+                Product { above: total.max(1.0), factors: 2, meets: true, ..leaf }
+            };
             let products = rows.flat_map(|(q, y)| {
                 let total = q.iter().map(|q| q.m.abs()).sum();
                 y.iter().map(move |&y| product(total, y))

@@ -40,10 +40,12 @@ pub(super) fn left(
     leave(model, node, args, shapes, value, &mut leaving);
     if let (Op::Mul | Op::Div, Some(products)) = (&node.op, products) {
         let threshold = model.compute.overflow_threshold();
-        leaving
-            .iter_mut()
-            .zip(products.iter())
-            .for_each(|(left, product)| *left |= product.reaches(threshold));
+        for ((leaves, left), product) in leaving.iter_mut().zip(&mut left).zip(products.iter()) {
+            if product.reaches(threshold) {
+                *leaves = true;
+                *left |= if product.meets() { MET } else { 0 };
+            }
+        }
     }
     left.iter_mut().zip(leaving).for_each(|(left, leaves)| *left |= if leaves { LEFT } else { 0 });
     left.iter().any(|&left| left != 0).then(|| left.into())
@@ -130,7 +132,13 @@ fn meet(
             for (n, (row, left)) in args[1].chunks(width).zip(left.chunks_mut(each)).enumerate() {
                 let infinite = (0..row.len()).any(|c| side(before[1], n * width + c, 1.0) != 0);
                 let total: f64 = row.iter().map(|q| q.m.abs()).sum();
-                if infinite || gradient && total >= threshold {
+                // Nor has a class of weight 0 a loss of 0, where the loss has left the range: 0·∞.
+                let x_row = &x[n * width..(n + 1) * width];
+                let largest = x_row.iter().map(|x| x.m).fold(f64::NEG_INFINITY, f64::max);
+                let far =
+                    |(x, q): (&Ball, &Ball)| q.is_zero() && x.m.is_finite() && largest - x.m >= threshold;
+                let meets_zero = !gradient && largest.is_finite() && x_row.iter().zip(row).any(far);
+                if infinite || meets_zero || gradient && total >= threshold {
                     left.iter_mut().for_each(|left| *left |= LEFT | MET);
                 }
             }
@@ -417,5 +425,62 @@ mod tests {
         };
         assert_eq!(smoothed(0.125), [vec![true], vec![false; 2]]);
         assert_eq!(smoothed(0.0), [vec![false], vec![false; 2]]);
+    }
+
+    /// Whether all elements of an output overflow on the way, on a machine that computes in the format itself, with that upstream.
+    fn all_on_the_way(case: Case, upstream: f64, output: &str) -> bool {
+        let shape = case.upstream.shape.clone();
+        let upstream = tensor(case.format, &shape, &vec![upstream; shape.iter().product()]);
+        let case = Case { upstream, ..case }.checked().unwrap();
+        let machine = Machine { compute: case.format, ..Machine::of(case.format) };
+        let verified = crate::oracle::verify(&case, &machine).unwrap();
+        let at = verified.outputs.iter().position(|found| found.name == output).unwrap();
+        verified.tolerances[at].overflows_on_the_way.iter().all(|&left| left)
+    }
+
+    #[test]
+    fn the_upstream_may_meet_a_part_before_it_is_small() {
+        let none = || Params::default().with("reduction", "none");
+        let pair = |loss, format, params, names: [&'static str; 2], x: &[f64], y: &[f64]| {
+            let shape = [1, x.len()];
+            case(
+                loss,
+                format,
+                params,
+                vec![(names[0], tensor(format, &shape, x)), (names[1], tensor(format, &shape, y))],
+            )
+        };
+        // g·Σq.
+        let soft = |q: f64| {
+            pair("cross_entropy_soft", Format::F32, none(), ["logits", "target"], &[0.0, -200.0], &[q, 1.0])
+        };
+        assert!(all_on_the_way(soft(2.9e38), 1.5, "grad.logits"));
+        assert!(!all_on_the_way(soft(1e38), 1.5, "grad.logits"));
+        // g·γ·L, and g·z without γ.
+        let focal = |format, gamma: f64, z: f64| {
+            let params = none().with("gamma", gamma);
+            pair("focal_sigmoid", format, params, ["logits", "target"], &[z], &[0.0])
+        };
+        assert!(all_on_the_way(focal(Format::F16, 2.0, 65504.0), -1.85, "grad.logits"));
+        assert!(all_on_the_way(focal(Format::F64, 0.0, f64::MAX), 1.5, "grad.logits"));
+        assert!(!all_on_the_way(focal(Format::F16, 2.0, 1000.0), -1.85, "grad.logits"));
+        // (g·t)/t.
+        let kl_div = |t: f64| {
+            let params = none().with("log_target", false);
+            pair("kl_div", Format::F16, params, ["log_prediction", "target"], &[0.0], &[t])
+        };
+        assert!(all_on_the_way(kl_div(65504.0), 1.5, "grad.target"));
+        assert!(!all_on_the_way(kl_div(40000.0), 1.5, "grad.target"));
+    }
+
+    #[test]
+    fn a_loss_beyond_the_range_meets_the_weight_0_though_the_whole_is_beyond_it_too() {
+        let soft = |weight: f64| {
+            let x = tensor(Format::F16, &[1, 3], &[40000.0, -40000.0, 0.0]);
+            let q = tensor(Format::F16, &[1, 3], &[0.0, weight, 2.0]);
+            case("cross_entropy_soft", Format::F16, Params::default(), vec![("logits", x), ("target", q)])
+        };
+        assert!(all_on_the_way(soft(0.0), 1.0, "loss"));
+        assert!(!all_on_the_way(soft(0.25), 1.0, "loss"));
     }
 }
