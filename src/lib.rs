@@ -31,8 +31,8 @@
 //! the case ([`kernel`], [`subject`]), the *judge* compares ([`judge`]), the *check* puts it all together ([`mod@check`]) and
 //! the *report* says it ([`report`]).
 //!
-//! Without the default feature `oracle` the crate has no C dependency; it then holds the formats, cases, the judge, the
-//! kernels and the protocol, and checks kernels against *golden files*, which hold the truth of chosen cases ([`golden`]).
+//! Without the default feature `oracle` the crate has no C dependency; it then holds the formats, cases, the judge and the
+//! protocol, and checks kernels against *golden files*, which hold the truth of chosen cases ([`golden`]).
 
 #[cfg(feature = "oracle")]
 pub mod arithmetic;
