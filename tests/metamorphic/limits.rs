@@ -3,7 +3,6 @@
 use crate::helpers::*;
 use crate::reals::{self, Real, numbers};
 use lossproof::case::{Case, Tensors};
-use lossproof::format::Format;
 use lossproof::loss::ParamValue;
 use lossproof::tensor::Tensor;
 
@@ -271,10 +270,4 @@ fn a_bound_that_nothing_reaches_changes_nothing() {
             agree(&bounded, &unbounded)
         });
     }
-}
-
-/// What is compared by canonical truth needs formats that hold the halves.
-#[test]
-fn a_half_is_exact_in_every_format() {
-    assert!(Format::ALL.iter().all(|format| format.holds(0.5)));
 }
