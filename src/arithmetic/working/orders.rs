@@ -5,8 +5,10 @@
 //! bracketed; but differences of inputs come first in every good form, so sums of inputs keep the definition's order.
 
 use super::ball::{Ball, growth, times};
+use super::cosine::Cosine;
 use super::eval::sum_terms;
 use super::model::{DIVIDE_IN_U, Model};
+use super::norm::Norm;
 use super::sum::Accumulator;
 use super::views::broadcast;
 use crate::graph::{Node, NodeId, Op};
@@ -28,14 +30,41 @@ pub(super) struct Product {
     bits: u32,
     /// Σ r/|m| of the leaves.
     relative: f64,
+    /// The smallest partial product where a leaf is itself made of factors, which the others may come between; otherwise `below`.
+    least: f64,
+    /// What the underflows inside of such a leaf make of the result.
+    inside: f64,
+}
+
+/// A leaf that kernels compute from factors, a factor that comes from above among them: the derivative of a norm or a cosine.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Inside {
+    /// Its smallest partial product that is not exactly 0.
+    pub least: f64,
+    /// What the underflows of its partial products may make of it at most.
+    pub lost: f64,
+}
+
+impl Inside {
+    /// Of what no underflow can hit.
+    pub const NOTHING: Inside = Inside { least: 1.0, lost: 0.0 };
 }
 
 /// Of each element its factors; nothing where no product made the node.
 pub(super) type Products = Option<Rc<[Product]>>;
 
 impl Product {
-    const ONE: Product =
-        Product { below: 1.0, above: 1.0, factors: 0, multiplied: 0, divided: 0, bits: 0, relative: 0.0 };
+    const ONE: Product = Product {
+        below: 1.0,
+        above: 1.0,
+        factors: 0,
+        multiplied: 0,
+        divided: 0,
+        bits: 0,
+        relative: 0.0,
+        least: 1.0,
+        inside: 0.0,
+    };
 
     fn leaf(x: Ball) -> Product {
         let a = x.m.abs();
@@ -46,13 +75,22 @@ impl Product {
         let rounds = bits > 1;
         Product {
             below: a.min(1.0),
-            above: a.max(1.0),
+            // 0 makes 0 of whatever the others have lost.
+            above: if x.is_zero() { 0.0 } else { a.max(1.0) },
             factors: 1,
             multiplied: u32::from(rounds),
             divided: 0,
             bits: if rounds { bits } else { 0 },
             relative: if x.is_exact() { 0.0 } else { x.r / a },
+            least: a.min(1.0),
+            inside: 0.0,
         }
+    }
+
+    /// A leaf that is itself made of factors.
+    fn made(x: Ball, inside: Inside) -> Product {
+        let above = x.m.abs().max(1.0);
+        Product { above, least: inside.least.min(1.0), inside: inside.lost, ..Product::leaf(x) }
     }
 
     fn times(self, other: Product) -> Product {
@@ -64,15 +102,19 @@ impl Product {
             divided: self.divided + other.divided,
             bits: self.bits.saturating_add(other.bits),
             relative: self.relative + other.relative,
+            least: self.least * other.least,
+            inside: times(other.above, self.inside) + times(self.above, other.inside),
         }
     }
 
+    /// Of a divisor, which never is one that is made of factors.
     fn inverse(self) -> Product {
         Product {
             below: 1.0 / self.above,
             above: 1.0 / self.below,
             multiplied: self.divided,
             divided: self.multiplied,
+            least: 1.0 / self.above,
             ..self
         }
     }
@@ -84,6 +126,14 @@ impl Product {
 
     /// The ball that holds what every order of the factors gives, if the graph's order gives `y`.
     fn in_any_order(&self, model: &Model, y: Ball) -> Ball {
+        let small = self.inside > 0.0 && self.least < 2.0 * model.compute.min_normal();
+        let y = self.of_leaves(model, y);
+        // Not in the graph's order: inside of a leaf it has no factors at all.
+        if small { Ball::new(y.m, y.r + self.inside) } else { y }
+    }
+
+    /// The same of leaves that are what they are.
+    fn of_leaves(&self, model: &Model, y: Ball) -> Ball {
         if self.factors < 3 || y.is_zero() || !y.m.is_finite() {
             return y;
         }
@@ -156,6 +206,24 @@ pub(super) fn products(
             let products = rows.flat_map(|(q, y)| {
                 let total = q.iter().map(|q| q.m.abs()).sum();
                 y.iter().map(move |&y| product(total, y))
+            });
+            Some(products.collect())
+        }
+        Op::NormGradient { p, epsilon } => {
+            let width = shapes[0].last().copied().unwrap_or(1).max(1);
+            let rows = args[0].chunks(width).zip(value.chunks(width));
+            let products = rows.flat_map(|(row, value)| {
+                let norm = Norm::of(model, row, p.power(), epsilon.get());
+                row.iter().zip(value).map(move |(&x, &y)| Product::made(y, norm.inside(model, x)))
+            });
+            Some(products.collect())
+        }
+        Op::CosineGradient { epsilon } => {
+            let width = shapes[0].last().copied().unwrap_or(1).max(1);
+            let rows = args[0].chunks(width).zip(args[1].chunks(width)).zip(value.chunks(width));
+            let products = rows.flat_map(|((x, y), value)| {
+                let insides = Cosine::of(model, x, y, epsilon.get()).insides(model);
+                value.iter().zip(insides).map(|(&y, inside)| Product::made(y, inside)).collect::<Vec<_>>()
             });
             Some(products.collect())
         }
