@@ -87,8 +87,8 @@ impl Cosine {
     /// *As it stands, by reverse accumulation through x/√Σx²:* (g·ŷᵢ)/n − Σⱼ(((g·ŷⱼ)·n⁻²)·xⱼ)·(½/n)·2xᵢ. What the sum loses is
     /// multiplied by |x̂ᵢ| in the end: of g·ŷⱼ up to θ·|xⱼ|/n² each, together √D·θ/n, as Σ|xⱼ| ≤ √D·n; of the products with n⁻²
     /// θ·|xⱼ| each, together √D·θ·n; of those with xⱼ D·θ (sums lose nothing there, but those that are flushed, another D·θ).
-    /// n⁻² itself loses θ, and the sum, |g·c|·n⁻¹, so much as n·θ. The product with ½/n loses θ before 2xᵢ comes. The first term
-    /// loses θ/n and θ, the last product θ, the difference θ.
+    /// n⁻² itself loses θ, and the sum, at most |g|/n, so much as |g|·n·θ. The product with ½/n loses θ before 2xᵢ comes. The first term
+    /// loses θ/n and θ, the last product θ, the difference θ. None of the sums of products is above |g|/n.
     pub fn insides(&self, model: &Model) -> Vec<Inside> {
         let (n, m, c) = (self.x.norm.m, self.y.norm.m, self.value);
         if !(n > 0.0 && m > 0.0 && c.m.is_finite()) {
@@ -122,8 +122,16 @@ impl Cosine {
             let own = unit_x.m.abs();
             let summed = own * (root * per_unit / n + 2.0 * dimensions * model.theta);
             let first = per_unit / n + 3.0 * model.theta;
-            let plain = summed + (root + 3.0) * times(model.theta, shifted(x.m, e).abs()) + first;
-            Inside { least: common.min(numerators * quotients), lost: scaled.max(plain) }
+            let by_coordinate = times(model.theta, shifted(x.m, e).abs());
+            let plain = summed + (root + 2.0) * by_coordinate + first;
+            let reciprocal = shifted(1.0 / n, -e);
+            Inside {
+                least: common.min(numerators * quotients),
+                lost: scaled.max(plain),
+                // Of n⁻², which is off by no more than itself.
+                own: by_coordinate.min(own * reciprocal),
+                size: 2.0 * reciprocal,
+            }
         };
         (0..self.x.row.len()).map(inside).collect()
     }

@@ -60,19 +60,26 @@ impl Norm {
 
     /// What underflows inside of ∂norm/∂xᵢ may make of it where it is computed as it stands, by reverse accumulation through
     /// S^(1/p), with an upstream g first: (g·(S^(1/p−1)/p))·(p·|xᵢ|^(p−1)), S = ‖x‖^p. Each power loses θ and its ulps, each
-    /// product θ, and the other factor comes after: p·|xᵢ|^(p−1) what the first lost, S^(1/p−1)/p what the second; at last θ.
+    /// product θ, and the other factor comes after: p·|xᵢ|^(p−1) what the first lost, ‖x‖^(1−p) what the second; at last θ.
     pub fn inside(&self, model: &Model, x: Ball) -> Inside {
         let (Power::Finite(p), norm) = (self.power, self.value.m) else { return Inside::NOTHING };
         if p == 1.0 || x.is_zero() || norm == 0.0 || !norm.is_finite() {
             return Inside::NOTHING;
         }
         let (own, all) = (power(x.m.abs(), p - 1.0), 1.0 / power(norm, p - 1.0));
-        // A square has no power but its argument, and a root no power at all.
-        let each = if p == 2.0 { 0.0 } else { model.theta + ulps::POW * model.ulp(0.0) };
-        let upstream_side = times(own, each + 2.0 * p * model.theta);
-        let lost = upstream_side + times(all, each + model.theta) + model.theta;
+        // A root has no powers, and its argument no more than itself times two.
+        let (each, least) = match p {
+            2.0 => (0.0, all / p),
+            _ => (2.0 * model.theta + ulps::POW * model.ulp(0.0), own.min(all / p)),
+        };
         // Neither the derivative nor what a kernel makes of it leaves [−1, 1] by more than roundings.
-        Inside { least: own.min(all / p), lost: lost.min(2.0) }
+        let without_upstream = (times(all, each) + times(own, each)).min(2.0);
+        Inside {
+            least,
+            lost: times(own, 2.0 * p * model.theta) + model.theta,
+            own: without_upstream,
+            size: times(own, all).min(1.0),
+        }
     }
 }
 

@@ -30,10 +30,8 @@ pub(super) struct Product {
     bits: u32,
     /// Σ r/|m| of the leaves.
     relative: f64,
-    /// The smallest partial product where a leaf is itself made of factors, which the others may come between; otherwise `below`.
-    least: f64,
-    /// What the underflows inside of such a leaf make of the result.
-    inside: f64,
+    /// What is lost inside of leaves that are themselves made of factors.
+    inside: Inside,
 }
 
 /// A leaf that kernels compute from factors, a factor that comes from above among them: the derivative of a norm or a cosine.
@@ -41,13 +39,30 @@ pub(super) struct Product {
 pub(super) struct Inside {
     /// Its smallest partial product that is not exactly 0.
     pub least: f64,
-    /// What the underflows of its partial products may make of it at most.
+    /// What underflows make of it at most where the factor from above has come before.
     pub lost: f64,
+    /// What those make of it that know no other factor, and are multiplied by it.
+    pub own: f64,
+    /// The sizes of its terms added up.
+    pub size: f64,
 }
 
 impl Inside {
     /// Of what no underflow can hit.
-    pub const NOTHING: Inside = Inside { least: 1.0, lost: 0.0 };
+    pub const NOTHING: Inside = Inside { least: 1.0, lost: 0.0, own: 0.0, size: 0.0 };
+    /// Rounded to nearest, a product that is not 0 stays between 0 and twice what it is, and so it does where it is flushed: six
+    /// products one after the other are off by no more than so many times their size, however small it is.
+    const MOST: f64 = 63.0;
+
+    /// The error that all this makes.
+    fn error(&self, model: &Model) -> f64 {
+        if self.least >= 2.0 * model.compute.min_normal() {
+            return 0.0;
+        }
+        let size = self.size + self.own;
+        // A size below f64's own range says nothing.
+        self.own + if size > 0.0 { self.lost.min(Inside::MOST * size) } else { self.lost }
+    }
 }
 
 /// Of each element its factors; nothing where no product made the node.
@@ -62,8 +77,7 @@ impl Product {
         divided: 0,
         bits: 0,
         relative: 0.0,
-        least: 1.0,
-        inside: 0.0,
+        inside: Inside::NOTHING,
     };
 
     fn leaf(x: Ball) -> Product {
@@ -82,15 +96,18 @@ impl Product {
             divided: 0,
             bits: if rounds { bits } else { 0 },
             relative: if x.is_exact() { 0.0 } else { x.r / a },
-            least: a.min(1.0),
-            inside: 0.0,
+            inside: Inside { least: a.min(1.0), ..Inside::NOTHING },
         }
+    }
+
+    /// Its size.
+    fn magnitude(&self) -> f64 {
+        self.below * self.above
     }
 
     /// A leaf that is itself made of factors.
     fn made(x: Ball, inside: Inside) -> Product {
-        let above = x.m.abs().max(1.0);
-        Product { above, least: inside.least.min(1.0), inside: inside.lost, ..Product::leaf(x) }
+        Product { above: x.m.abs().max(1.0), inside, ..Product::leaf(x) }
     }
 
     fn times(self, other: Product) -> Product {
@@ -102,8 +119,12 @@ impl Product {
             divided: self.divided + other.divided,
             bits: self.bits.saturating_add(other.bits),
             relative: self.relative + other.relative,
-            least: self.least * other.least,
-            inside: times(other.above, self.inside) + times(self.above, other.inside),
+            inside: Inside {
+                least: self.inside.least * other.inside.least,
+                lost: times(other.above, self.inside.lost) + times(self.above, other.inside.lost),
+                own: times(other.magnitude(), self.inside.own) + times(self.magnitude(), other.inside.own),
+                size: times(other.magnitude(), self.inside.size) + times(self.magnitude(), other.inside.size),
+            },
         }
     }
 
@@ -114,7 +135,7 @@ impl Product {
             above: 1.0 / self.below,
             multiplied: self.divided,
             divided: self.multiplied,
-            least: 1.0 / self.above,
+            inside: Inside { least: 1.0 / self.above, ..Inside::NOTHING },
             ..self
         }
     }
@@ -126,10 +147,10 @@ impl Product {
 
     /// The ball that holds what every order of the factors gives, if the graph's order gives `y`.
     fn in_any_order(&self, model: &Model, y: Ball) -> Ball {
-        let small = self.inside > 0.0 && self.least < 2.0 * model.compute.min_normal();
         let y = self.of_leaves(model, y);
-        // Not in the graph's order: inside of a leaf it has no factors at all.
-        if small { Ball::new(y.m, y.r + self.inside) } else { y }
+        let inside = self.inside.error(model);
+        // Not in the graph's order: it has no factors inside of a leaf.
+        if inside > 0.0 { Ball::new(y.m, y.r + inside) } else { y }
     }
 
     /// The same of leaves that are what they are.
