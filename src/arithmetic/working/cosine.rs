@@ -108,6 +108,8 @@ impl Cosine {
         let terms = pairs().map(term).fold(1.0, f64::min) * inverse.min(1.0);
         let common = terms.min(0.5 * least(c) * inverse.min(1.0));
         let quotients = (1.0 / (n * n)).min(1.0 / (n * m)).min(1.0) * shifted(1.0, -e).min(1.0);
+        // A square beyond the range has no such quotient; that is the range's matter.
+        let stands = shifted(shifted(n * n, e), e) < model.compute.overflow_threshold();
         let per_unit = shifted(model.theta, -e);
         let inside = |i: usize| {
             let (x, y) = (self.x.row[i], self.y.row[i]);
@@ -127,9 +129,9 @@ impl Cosine {
             let reciprocal = shifted(1.0 / n, -e);
             Inside {
                 least: common.min(numerators * quotients),
-                lost: scaled.max(plain),
+                lost: if stands { scaled.max(plain) } else { scaled },
                 // Of n⁻², which is off by no more than itself.
-                own: by_coordinate.min(own * reciprocal),
+                own: if stands { by_coordinate.min(own * reciprocal) } else { 0.0 },
                 size: 2.0 * reciprocal,
             }
         };

@@ -63,7 +63,7 @@ impl Norm {
     /// product θ, and the other factor comes after: p·|xᵢ|^(p−1) what the first lost, ‖x‖^(1−p) what the second; at last θ.
     pub fn inside(&self, model: &Model, x: Ball) -> Inside {
         let (Power::Finite(p), norm) = (self.power, self.value.m) else { return Inside::NOTHING };
-        if p == 1.0 || x.is_zero() || norm == 0.0 || !norm.is_finite() {
+        if p == 1.0 || x.is_zero() || norm == 0.0 || !norm.is_finite() || self.overflows {
             return Inside::NOTHING;
         }
         let (own, all) = (power(x.m.abs(), p - 1.0), 1.0 / power(norm, p - 1.0));
