@@ -286,7 +286,7 @@ impl Number for Double {
             c += low + lost;
             count += 1.0;
         }
-        if !(count <= LONGEST) {
+        if count > LONGEST {
             return None;
         }
         let rad = PAIR_ERROR * 1.001 * inexact + 4.0 * (count + 2.0) * (count + 2.0) * U * U * s;

@@ -5,8 +5,10 @@
 //! bracketed; but differences of inputs come first in every good form, so sums of inputs keep the definition's order.
 
 use super::ball::{Ball, growth, times};
+use super::cosine::Cosine;
 use super::eval::sum_terms;
 use super::model::{DIVIDE_IN_U, Model};
+use super::norm::Norm;
 use super::sum::Accumulator;
 use super::views::broadcast;
 use crate::graph::{Node, NodeId, Op};
@@ -38,6 +40,41 @@ pub(super) struct Product {
     detour: Option<(f64, f64)>,
     /// Whether a partial product that leaves the range meets a 0 or its opposite.
     meets: bool,
+    /// Whether a factor is exactly 0, which makes 0 of whatever the others have lost.
+    zero: bool,
+    /// What is lost inside of leaves that are themselves made of factors.
+    inside: Inside,
+}
+
+/// A leaf that kernels compute from factors, a factor that comes from above among them: the derivative of a norm or a cosine.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Inside {
+    /// Its smallest partial product that is not exactly 0.
+    pub least: f64,
+    /// What underflows make of it at most where the factor from above has come before.
+    pub lost: f64,
+    /// What those make of it that know no other factor, and are multiplied by it.
+    pub own: f64,
+    /// The sizes of its terms added up.
+    pub size: f64,
+}
+
+impl Inside {
+    /// Of what no underflow can hit.
+    pub const NOTHING: Inside = Inside { least: 1.0, lost: 0.0, own: 0.0, size: 0.0 };
+    /// Rounded to nearest, a product that is not 0 stays between 0 and twice what it is, and so it does where it is flushed: six
+    /// products one after the other are off by no more than so many times their size, however small it is.
+    const MOST: f64 = 63.0;
+
+    /// The error that all this makes.
+    fn error(&self, model: &Model) -> f64 {
+        if self.least >= 2.0 * model.compute.min_normal() {
+            return 0.0;
+        }
+        let size = self.size + self.own;
+        // A size below f64's own range says nothing.
+        self.own + if size > 0.0 { self.lost.min(Inside::MOST * size) } else { self.lost }
+    }
 }
 
 /// Of each element its factors; nothing where no product made the node.
@@ -56,6 +93,8 @@ impl Product {
         own: (0, 0),
         detour: None,
         meets: false,
+        zero: false,
+        inside: Inside::NOTHING,
     };
 
     fn leaf(x: Ball) -> Product {
@@ -73,6 +112,8 @@ impl Product {
             divided: 0,
             bits: if rounds { bits } else { 0 },
             relative: if x.is_exact() { 0.0 } else { x.r / a },
+            zero: x.is_zero(),
+            inside: Inside { least: a.min(1.0), ..Inside::NOTHING },
             ..Product::ONE
         }
     }
@@ -82,12 +123,22 @@ impl Product {
         // A factor even where it is 1: its terms are not.
         let factors = self.factors.max(1);
         let scattered = if magnitudes.is_finite() { magnitudes } else { 0.0 };
-        Product { factors, scattered, own: (factors, self.multiplied), ..self }
+        Product { factors, scattered, own: (factors, self.multiplied), zero: false, ..self }
+    }
+
+    /// A leaf that is itself made of factors.
+    fn made(x: Ball, inside: Inside) -> Product {
+        Product { inside, zero: false, ..Product::leaf(x) }
     }
 
     /// The product of the factors' magnitudes.
     fn magnitude(self) -> f64 {
         self.below * self.above
+    }
+
+    /// By how much what another product has lost may grow.
+    fn growth(self) -> f64 {
+        if self.zero { 0.0 } else { self.above }
     }
 
     fn times(self, other: Product) -> Product {
@@ -116,9 +167,17 @@ impl Product {
                 (None, None) => None,
             },
             meets: self.meets || other.meets,
+            zero: self.zero || other.zero,
+            inside: Inside {
+                least: self.inside.least * other.inside.least,
+                lost: times(other.growth(), self.inside.lost) + times(self.growth(), other.inside.lost),
+                own: times(other.magnitude(), self.inside.own) + times(self.magnitude(), other.inside.own),
+                size: times(other.magnitude(), self.inside.size) + times(self.magnitude(), other.inside.size),
+            },
         }
     }
 
+    /// Of a divisor, which never is one that is made of factors.
     fn inverse(self) -> Product {
         Product {
             below: 1.0 / self.above,
@@ -129,6 +188,7 @@ impl Product {
             scattered: 0.0,
             own: (0, 0),
             detour: None,
+            inside: Inside { least: 1.0 / self.above, ..Inside::NOTHING },
             ..self
         }
     }
@@ -146,8 +206,15 @@ impl Product {
     /// The ball that holds what every order of the factors gives, if the graph's order gives `y`.
     fn in_any_order(&self, model: &Model, y: Ball) -> Ball {
         let y = self.in_order(model, y);
-        if self.scattered == 0.0 || self.factors == self.own.0 || !y.m.is_finite() {
-            return y;
+        // Not in the graph's order: it has no factors inside of a leaf.
+        let lost = self.inside.error(model) + self.scattered_error(model);
+        if lost > 0.0 && y.m.is_finite() { Ball::new(y.m, y.r + lost) } else { y }
+    }
+
+    /// What is lost where the factors meet each term of the sum.
+    fn scattered_error(&self, model: &Model) -> f64 {
+        if self.scattered == 0.0 || self.zero || self.factors == self.own.0 {
+            return 0.0;
         }
         // Each term is rounded by each factor's operation, by one more that makes it, as t·(1/t) does of the 1, and by the sum; below the
         // normal numbers each of the three loses θ. What rounded the terms before is in the leaf's own radius.
@@ -162,9 +229,10 @@ impl Product {
             Some((between, term)) if between < least => term * (model.theta / between).min(1.0),
             _ => 0.0,
         };
-        Ball::new(y.m, y.r + rounded + lost + on_the_way)
+        rounded + lost + on_the_way
     }
 
+    /// The same of leaves that are what they are, in any order.
     fn in_order(&self, model: &Model, y: Ball) -> Ball {
         if self.factors < 3 || y.is_zero() || !y.m.is_finite() {
             return y;
@@ -259,6 +327,24 @@ pub(super) fn products(
             let products = rows.flat_map(|(q, y)| {
                 let total = q.iter().map(|q| q.m.abs()).sum();
                 y.iter().map(move |&y| product(total, y))
+            });
+            Some(products.collect())
+        }
+        Op::NormGradient { p, epsilon } => {
+            let width = shapes[0].last().copied().unwrap_or(1).max(1);
+            let rows = args[0].chunks(width).zip(value.chunks(width));
+            let products = rows.flat_map(|(row, value)| {
+                let norm = Norm::of(model, row, p.power(), epsilon.get());
+                row.iter().zip(value).map(move |(&x, &y)| Product::made(y, norm.inside(model, x)))
+            });
+            Some(products.collect())
+        }
+        Op::CosineGradient { epsilon } => {
+            let width = shapes[0].last().copied().unwrap_or(1).max(1);
+            let rows = args[0].chunks(width).zip(args[1].chunks(width)).zip(value.chunks(width));
+            let products = rows.flat_map(|((x, y), value)| {
+                let insides = Cosine::of(model, x, y, epsilon.get()).insides(model);
+                value.iter().zip(insides).map(|(&y, inside)| Product::made(y, inside)).collect::<Vec<_>>()
             });
             Some(products.collect())
         }
