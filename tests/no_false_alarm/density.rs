@@ -81,7 +81,9 @@ pub fn kl_div<N: Number>(case: &Case, form: Form) -> Tensors {
         by_target.push(match logs {
             true if nothing => N::zero(),
             true if through => reduction.scaled(i, &[gap, p.clone()]) + reduction.scaled(i, &[p]),
-            false if through => reduction.scaled(i, &[gap]) + reduction.scaled(i, &[p.clone()]) / p,
+            false if through => {
+                reduction.scaled(i, &[gap]) + reduction.scaled(i, std::slice::from_ref(&p)) / p
+            }
             true => reduction.scaled(i, &[p, gap + N::one()]),
             false => reduction.scaled(i, &[gap + N::one()]),
         });
