@@ -161,7 +161,7 @@ pub(super) fn open_choices(node: &Node, before: &[&Left], value: &mut [Ball]) {
 /// Marks the elements that leave the range themselves, their arguments being inside. At a pole nothing leaves (a value
 /// there is infinite). Of composite operations only those steps count on the inside that most kernels compute as they
 /// stand: the power sum of a norm, the square of smooth_l1, the loss of a class before it is weighted, a weight times a
-/// softplus. A sum counts by its positive and by its negative terms, which some order of the terms adds first.
+/// softplus, the focal γ times the loss. A sum counts by its positive and by its negative terms, which some order of the terms adds first.
 /// No partial sum of any order is larger.
 fn leave(
     model: &Model,
@@ -275,6 +275,12 @@ fn leave(
             for ((left, y), (t, x)) in left.iter_mut().zip(value).zip(args[0].iter().zip(args[1])) {
                 let known = finite(t) && finite(x);
                 *left |= known && (beyond(y.m) || inside(t.m, x.m).into_iter().any(beyond));
+            }
+        }
+        // γ·L, L being |z| as far as the range goes.
+        Op::FocalGradient(form) => {
+            for (left, z) in left.iter_mut().zip(args[0]) {
+                *left |= finite(z) && beyond(form.gamma() * z.m.abs());
             }
         }
         Op::Xlogy => {
@@ -463,6 +469,7 @@ mod tests {
         };
         assert!(all_on_the_way(focal(Format::F16, 2.0, 65504.0), -1.85, "grad.logits"));
         assert!(all_on_the_way(focal(Format::F64, 0.0, f64::MAX), 1.5, "grad.logits"));
+        assert!(all_on_the_way(focal(Format::F16, 5.0, 65504.0), 1.0, "grad.logits"));
         assert!(!all_on_the_way(focal(Format::F16, 2.0, 1000.0), -1.85, "grad.logits"));
         // (g·t)/t.
         let kl_div = |t: f64| {
