@@ -1,7 +1,7 @@
 # The everyday commands. `make check` and `make test` work as the first command in a fresh clone: they install what GMP's build
 # needs (make, m4) where it is missing.
 
-.PHONY: check test test-beside-lint setup setup-python format lint docs unit python readme soundness bench confirm check-optax check-candle check-torch
+.PHONY: check test setup setup-python format lint docs unit python readme soundness bench confirm check-optax check-candle check-torch
 .PHONY: golden golden-drift golden-quick golden-verify golden-full golden-bench without-c kernel-crate
 
 # The golden files that tests look at: the committed ones, or, where there are none, those of two losses, written for
@@ -14,12 +14,9 @@ check: setup
 
 # Everything that CI demands. Building GMP, which the lint waits for, leaves processors idle: what needs no GMP runs beside it.
 test: setup-python format
-	@$(MAKE) --no-print-directory -j2 --output-sync=target lint test-beside-lint
+	@$(MAKE) --no-print-directory -j2 --output-sync=target lint without-c kernel-crate python
 	@$(MAKE) --no-print-directory docs unit readme golden-quick
 	@echo "make test: all held"
-
-test-beside-lint:
-	@$(MAKE) --no-print-directory -j1 without-c kernel-crate python
 
 setup:
 	@scripts/setup.sh m4
