@@ -1,12 +1,17 @@
 # The everyday commands. `make check` and `make test` work as the first command in a fresh clone: they install what GMP's build
 # needs (make, m4) where it is missing.
 
-.PHONY: check test setup setup-python format lint docs unit python readme soundness bench confirm check-optax check-candle check-torch
+.PHONY: check test setup setup-python format lint docs unit program python readme soundness bench confirm check-optax check-candle check-torch
 .PHONY: golden golden-drift golden-quick golden-verify golden-full golden-bench without-c kernel-crate
 
 # The golden files that tests look at: the committed ones, or, where there are none, those of two losses, written for
 # the tests.
 GOLDEN := $(if $(wildcard golden/MANIFEST.json),golden,target/golden)
+
+# What `make test` builds and tests, in one profile, so that nothing is built twice: the code that is released, with the
+# checks of a debug build (Cargo.toml).
+TESTED := --profile ci --features proptest,quickcheck
+PROGRAM := target/ci/lossproof
 
 # Grades the built-in kernels: the main job, on ourselves.
 check: setup
@@ -28,19 +33,22 @@ format:
 	cargo fmt --check
 
 lint: setup
-	cargo clippy --quiet --all-targets --features proptest,quickcheck -- -D warnings
-	cargo clippy --quiet --no-default-features -- -D warnings
+	cargo clippy --quiet --all-targets $(TESTED) -- -D warnings
+	cargo clippy --quiet --profile ci --no-default-features -- -D warnings
 
 docs: setup
-	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps --features proptest,quickcheck
+	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --no-deps $(TESTED)
 
 unit: setup
-	cargo test --features proptest,quickcheck
+	cargo test $(TESTED)
 
-# Every command of the README, on the program as a user builds it.
-readme: setup
-	cargo build --release --quiet
-	scripts/readme-commands.sh
+# The program that the tests run, with the features that its dependencies have for them.
+program: setup
+	cargo test --quiet $(TESTED) --no-run --test bad_input
+
+# Every command of the README.
+readme: program
+	scripts/readme-commands.sh $(dir $(PROGRAM))
 
 # The Python side: the adapter protocol, and golden files under pytest. NumPy is all that it needs; pytest and jsonschema are
 # for the tests.
@@ -68,10 +76,9 @@ target/golden/MANIFEST.json: | setup
 	cargo run --release --quiet -- golden generate target/golden --loss mse,bce_with_logits
 
 # Schema, hashes, and a replay of all files against our own kernels.
-golden-quick: setup $(GOLDEN)/MANIFEST.json
-	cargo build --release --quiet
-	target/release/lossproof golden verify --quick $(GOLDEN)
-	target/release/lossproof check --golden $(GOLDEN)
+golden-quick: program $(GOLDEN)/MANIFEST.json
+	$(PROGRAM) golden verify --quick $(GOLDEN)
+	$(PROGRAM) check --golden $(GOLDEN)
 
 # Proves every stored digit again.
 golden-verify: setup $(GOLDEN)/MANIFEST.json

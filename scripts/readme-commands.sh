@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Runs every command of the README's console blocks, so that none of them rots. A comment `# exits N` behind a command is the
-# exit status that the README promises; without one it is 0.
+# exit status that the README promises; without one it is 0. The first argument is the folder of the program.
 set -uo pipefail
 cd "$(dirname "$0")/.."
-export PATH="$PWD/target/release:$PATH"
+export PATH="$PWD/${1:-target/release}:$PATH"
 
 status=0
 while IFS= read -r command; do

@@ -1,19 +1,14 @@
 //! Whatever is changed in a set is found, by hash where the hash is as it was, and by what the files say where it is not.
 
-use super::set::{self, replace};
+use super::set::{self, path, replace};
 use lossproof::check::Silent;
 use lossproof::format::Format;
-use lossproof::golden::{self, MANIFEST, SCHEMA_FILE, relative_path, verify};
-use lossproof::loss::LOSSES;
+use lossproof::golden::{self, MANIFEST, SCHEMA_FILE, verify};
 use std::path::Path;
 
 fn differences(folder: &Path, quick: bool) -> Vec<String> {
     let verification = verify(folder, quick, &Silent).expect("there is a set");
     verification.differences.iter().map(ToString::to_string).collect()
-}
-
-fn path(format: Format) -> String {
-    relative_path(LOSSES[0].spec(), format)
 }
 
 #[test]

@@ -3,8 +3,7 @@
 use super::program::lossproof;
 use super::set::{self, replace};
 use lossproof::format::Format;
-use lossproof::golden::{MANIFEST, relative_path};
-use lossproof::loss::LOSSES;
+use lossproof::golden::MANIFEST;
 
 #[test]
 fn check_ends_with_0_where_the_contract_holds_with_1_where_not_and_with_2_where_the_files_are_wrong() {
@@ -12,20 +11,24 @@ fn check_ends_with_0_where_the_contract_holds_with_1_where_not_and_with_2_where_
     let folder = copy.path().to_str().unwrap();
     let holds = lossproof(&["check", "--golden", folder]);
     assert_eq!(holds.status, Some(0), "{holds:?}");
-    assert!(holds.stdout.contains("The contract holds.") && holds.stdout.contains("mse"), "{}", holds.stdout);
-    let twin = lossproof(&["check", "--golden", folder, "--kernel", "RD-07-twin", "--format", "f32,f16"]);
+    assert!(
+        holds.stdout.contains("The contract holds.") && holds.stdout.contains(set::LOSS),
+        "{}",
+        holds.stdout
+    );
+    let twin = lossproof(&["check", "--golden", folder, "--kernel", "RG-02-twin", "--format", "f32,f16"]);
     assert_eq!(twin.status, Some(0), "{twin:?}");
-    let fails = lossproof(&["check", "--golden", folder, "--kernel", "RD-07"]);
+    let fails = lossproof(&["check", "--golden", folder, "--kernel", "RG-02"]);
     assert_eq!(fails.status, Some(1), "{fails:?}");
-    assert!(fails.stdout.contains("mse f32 grad.prediction: inaccurate"), "{}", fails.stdout);
+    assert!(fails.stdout.contains("smooth_l1 f32 grad.prediction: inaccurate"), "{}", fails.stdout);
     let nothing = lossproof(&["check", "--golden", folder, "--loss", "hinge"]);
     assert_eq!(nothing.status, Some(2), "{nothing:?}");
     // The same table from an adapter, whose hello says what it takes.
-    let adapter = format!("{} serve --kernel RD-07", env!("CARGO_BIN_EXE_lossproof"));
+    let adapter = format!("{} serve --kernel RG-02", env!("CARGO_BIN_EXE_lossproof"));
     let served = lossproof(&["check", "--golden", folder, "--adapter", &adapter, "--format", "f32"]);
     assert_eq!(served.status, Some(1), "{served:?}");
 
-    let path = relative_path(LOSSES[0].spec(), Format::F16);
+    let path = set::path(Format::F16);
     let text = std::fs::read_to_string(copy.path().join(&path)).unwrap();
     std::fs::write(copy.path().join(&path), text.replacen("\"id\":2,", "\"id\":3,", 1)).unwrap();
     let changed = lossproof(&["check", "--golden", folder]);
@@ -40,7 +43,7 @@ fn check_ends_with_0_where_the_contract_holds_with_1_where_not_and_with_2_where_
 
 #[test]
 fn verify_ends_with_0_for_a_whole_set_with_1_for_a_changed_one_and_with_2_for_none() {
-    let f32_file = relative_path(LOSSES[0].spec(), Format::F32);
+    let f32_file = set::path(Format::F32);
     let copy = set::copy_of(&|path| path == f32_file);
     let folder = copy.path().to_str().unwrap();
     let whole = lossproof(&["golden", "verify", folder]);

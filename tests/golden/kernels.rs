@@ -188,8 +188,8 @@ fn a_convention_that_is_not_declared_is_told_from_an_error() {
             }
         }
     }
-    // The first loss of the catalogue is in every set.
-    let by_weight = ("mse".to_owned(), "{\"mean_over\":\"weight\"}".to_owned());
+    // It is in every set.
+    let by_weight = (super::set::LOSS.to_owned(), "{\"mean_over\":\"weight\"}".to_owned());
     assert!(told.contains(&by_weight), "{told:?}");
 }
 

@@ -1,8 +1,8 @@
 //! The set that the tests look at: the committed one where there is one, else one loss, written for the occasion.
 
 use lossproof::check::Silent;
+use lossproof::format::Format;
 use lossproof::golden::{self, Listed, MANIFEST, SCHEMA_FILE, Wanted, manifest_text};
-use lossproof::loss::LOSSES;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
@@ -11,15 +11,17 @@ pub fn committed() -> Option<PathBuf> {
     Some(golden::folder()).filter(|folder| folder.join(MANIFEST).is_file())
 }
 
-/// The files of the catalogue's first loss, which may be copied and changed: from the committed set, or written.
+/// A loss whose files are quickly proved again: none of their tests is long.
+pub const LOSS: &str = "smooth_l1";
+
+/// The files of one loss, which may be copied and changed: from the committed set, or written.
 pub fn small() -> &'static Path {
     static SET: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
         let folder = tempfile::tempdir().expect("a scratch folder");
-        let loss = LOSSES[0].spec().id;
         match committed() {
-            Some(whole) => take(&whole, folder.path(), &|path| path.contains(&format!("/{loss}."))),
+            Some(whole) => take(&whole, folder.path(), &|path| path.contains(&format!("/{LOSS}."))),
             None => {
-                let wanted = Wanted { losses: vec![loss.to_owned()], ..Wanted::default() };
+                let wanted = Wanted { losses: vec![LOSS.to_owned()], ..Wanted::default() };
                 golden::generate_into(folder.path(), &wanted, &Silent).expect("it can be written");
             }
         }
@@ -31,6 +33,11 @@ pub fn small() -> &'static Path {
 /// The committed set, or the small one.
 pub fn any() -> PathBuf {
     committed().unwrap_or_else(|| small().to_path_buf())
+}
+
+/// The path of the small set's file of a format.
+pub fn path(format: Format) -> String {
+    golden::relative_path(lossproof::loss::find(LOSS).expect("it is in the catalogue").spec(), format)
 }
 
 /// A copy of the small set.
