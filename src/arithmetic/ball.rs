@@ -212,9 +212,9 @@ impl Ball {
         if rad.is_zero() {
             return Some((mid.clone(), mid.clone()));
         }
-        let (rad, prec) = (rad.to_float(), prec.max(mid.prec()) + 32);
-        let low = || Float::with_val_round(prec, mid - &rad, Round::Down).0;
-        let high = || Float::with_val_round(prec, mid + &rad, Round::Up).0;
+        let prec = prec.max(mid.prec()) + 32;
+        let low = || rad.with_float(|rad| Float::with_val_round(prec, mid - rad, Round::Down).0);
+        let high = || rad.with_float(|rad| Float::with_val_round(prec, mid + rad, Round::Up).0);
         Some(match side {
             Side::Any => (low(), high()),
             Side::Above => (mid.clone(), high()),
@@ -257,11 +257,15 @@ impl Ball {
                     (Side::Below, Ordering::Equal | Ordering::Less) => return Place::Negative,
                     _ => {}
                 }
-                // |mid| > rad, compared exactly.
-                match mid.as_abs().partial_cmp(&rad.to_float()) {
-                    Some(Ordering::Greater) if mid.is_sign_negative() => Place::Negative,
-                    Some(Ordering::Greater) => Place::Positive,
-                    _ => Place::Straddles,
+                let outside = match (mid.get_exp().map(i64::from), rad.bound_exponent()) {
+                    // |mid| ≥ 2^(e−1) ≥ 2^bound > rad, or |mid| < 2^e ≤ 2^(bound−1) ≤ rad.
+                    (Some(e), bound) if e != bound => e > bound,
+                    _ => rad.with_float(|rad| mid.as_abs().partial_cmp(rad)) == Some(Ordering::Greater),
+                };
+                match outside {
+                    true if mid.is_sign_negative() => Place::Negative,
+                    true => Place::Positive,
+                    false => Place::Straddles,
                 }
             }
         }
@@ -494,7 +498,7 @@ impl Ball {
                 };
                 // |m/n| ≤ |quotient| + ½ulp; 1/(|n| − s) rounded up from a difference rounded down.
                 let ratio = Radius::above(&quotient.0) + Radius::half_ulp(&quotient.0);
-                let least = Float::with_val_round(64, &*b.as_abs() - &s.to_float(), Round::Down).0;
+                let least = s.with_float(|s| Float::with_val_round(64, &*b.as_abs() - s, Round::Down).0);
                 Ball::rounded_on(quotient, (*r + ratio * *s) * reciprocal_above(&least), side)
             }
         }

@@ -113,7 +113,7 @@ fn over_least(mid: &Float, rad: Radius) -> Radius {
     if rad.is_zero() {
         return Radius::ZERO;
     }
-    let least = Float::with_val_round(64, mid - &rad.to_float(), Round::Down).0;
+    let least = rad.with_float(|rad| Float::with_val_round(64, mid - rad, Round::Down).0);
     rad * super::ball::reciprocal_above(&least)
 }
 

@@ -2,8 +2,9 @@
 //!
 //! *Sound*: each result is at least the exact one. *Tight*: by at most 2^−30 relative. *Total*.
 
+use crate::format::power_of_two;
 use rug::Float;
-use rug::float::Round;
+use rug::float::{Round, SmallFloat};
 
 /// mantissa · 2^exponent, or ∞. The mantissa has its top bit set, or is 0.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -96,6 +97,15 @@ impl Radius {
                 Radius::power_of_two(i64::from(e) - i64::from(x.prec()) - 1)
             }
             _ => Radius::power_of_two(i64::from(rug::float::exp_min())),
+        }
+    }
+
+    /// What `f` makes of a Float that is at least this radius; one in the range of an f64 needs no memory of its own.
+    pub fn with_float<T>(self, f: impl FnOnce(&Float) -> T) -> T {
+        match i32::try_from(self.exponent) {
+            // Exact: 32 bits, and the product is far from f64's ends.
+            Ok(e @ -900..=900) => f(&SmallFloat::from(f64::from(self.mantissa) * power_of_two(e))),
+            _ => f(&self.to_float()),
         }
     }
 
@@ -216,6 +226,7 @@ mod tests {
             for text in ["1", "-0.1", "3.9999999999999999999999999999", "1e-400", "-7e900"] {
                 let x = Float::with_val(prec, Float::parse(text).unwrap());
                 let bound = Radius::above(&x).to_float();
+                Radius::above(&x).with_float(|other| assert_eq!(*other, bound));
                 let (size, slack) = (x.clone().abs(), Float::with_val(300, 1) + Float::with_val(64, 1e-9));
                 assert!(bound >= size && bound <= slack * size, "{text} at {prec}: {bound}");
             }
