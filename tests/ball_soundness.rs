@@ -425,7 +425,7 @@ fn claims([recipe]: &[Recipe; 1], _: u8, prec: u32) -> Outcome {
         Place::Straddles => true,
     };
     let bounded = x.magnitude().to_float() >= *point.as_abs();
-    let between = x.ends(prec).is_some_and(|(low, high)| low <= point && point <= high);
+    let between = x.ends(prec).is_some_and(|(low, high)| *low <= point && point <= *high);
     let above = radius::Radius::above(&point).to_float() >= *point.as_abs();
     let reciprocal = {
         let size = point.clone().abs();
@@ -454,7 +454,7 @@ fn underflow([first, second]: &[Recipe; 2], which: u8, prec: u32) -> Outcome {
     let tiny = |ball: &Ball| match ball {
         Ball::Finite { mid, rad, side } => {
             let scaled = *rad * radius::Radius::power_of_two(i64::from(low));
-            Ball::sided(mid.clone() << low, scaled, *side)
+            Ball::sided(Float::clone(mid) << low, scaled, *side)
         }
         other => other.clone(),
     };
@@ -484,7 +484,7 @@ fn underflow([first, second]: &[Recipe; 2], which: u8, prec: u32) -> Outcome {
     let near = which % 6 >= 2;
     let Ball::Finite { mid, rad, side } = &result else { return judge(name, prec, &result, &truth, &[]) };
     let scaled_rad = *rad * radius::Radius::power_of_two(i64::from(SCALE));
-    let lifted = Ball::sided(Float::with_val(mid.prec(), mid << SCALE), scaled_rad, *side);
+    let lifted = Ball::sided(Float::with_val(mid.prec(), &**mid << SCALE), scaled_rad, *side);
     match (near, truth) {
         (true, Truth::Within(low, high)) => {
             judge(name, prec, &lifted, &Truth::Around(low, high), &[(&a, &x), (&b, &y)])
@@ -497,7 +497,7 @@ fn scaled_down(ball: &Ball, shift: i32) -> Ball {
     match ball {
         Ball::Finite { mid, rad, side } => {
             let rad = *rad * radius::Radius::power_of_two(i64::from(-shift));
-            Ball::sided(mid.clone() >> shift, rad, *side)
+            Ball::sided(Float::clone(mid) >> shift, rad, *side)
         }
         other => other.clone(),
     }

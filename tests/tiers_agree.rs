@@ -77,7 +77,7 @@ fn flaw<M: Midpoint>(fast: FastBall<M>, value: &Value) -> Result<bool, String> {
     let Some((m, r)) = fast.enclosure() else { return Ok(false) };
     let m = m.exactly();
     let (mid, rad, side) = match value {
-        Value::Point(Ball::Finite { mid, rad, side }) => (mid, rad.to_float(), *side),
+        Value::Point(Ball::Finite { mid, rad, side }) => (&**mid, rad.to_float(), *side),
         Value::Point(Ball::Unknown) => return Ok(false),
         other => return Err(format!("{fast:?} for {other:?}")),
     };

@@ -8,6 +8,7 @@
 mod canonical;
 mod sum;
 
+use super::number::Number;
 use super::radius::Radius;
 use rug::Float;
 use rug::float::{Round, Special};
@@ -19,7 +20,7 @@ pub enum Ball {
     /// A finite number within `rad` of `mid`, which is finite; `rad` is finite.
     Finite {
         /// The midpoint.
-        mid: Float,
+        mid: Number,
         /// The radius; 0 where the number is exactly the midpoint.
         rad: Radius,
         /// On which side of the midpoint the number is.
@@ -114,33 +115,35 @@ impl Ball {
         } else if x.is_infinite() {
             Infinite(x < 0.0)
         } else {
-            Ball::exact(Float::with_val(53, x))
+            Ball::exact(Number::new(53, x))
         }
     }
 
     /// The exact finite number.
-    pub fn exact(mid: Float) -> Ball {
+    pub fn exact(mid: impl Into<Number>) -> Ball {
+        let mid = mid.into();
         debug_assert!(mid.is_finite());
         Finite { mid, rad: Radius::ZERO, side: Side::Any }
     }
 
     /// Exactly 0.
     pub fn zero() -> Ball {
-        Ball::exact(Float::with_val(2, 0))
+        Ball::exact(Number::new(2, 0))
     }
 
     /// Exactly 1.
     pub fn one() -> Ball {
-        Ball::exact(Float::with_val(2, 1))
+        Ball::exact(Number::new(2, 1))
     }
 
     /// The ball around mid; unknown where the radius is infinite.
-    pub fn around(mid: Float, rad: Radius) -> Ball {
+    pub fn around(mid: impl Into<Number>, rad: Radius) -> Ball {
         Ball::sided(mid, rad, Side::Any)
     }
 
     /// The part of the ball around mid on one side.
-    pub fn sided(mid: Float, rad: Radius, side: Side) -> Ball {
+    pub fn sided(mid: impl Into<Number>, rad: Radius, side: Side) -> Ball {
+        let mid = mid.into();
         debug_assert!(mid.is_finite() && (side == Side::Any || !rad.is_zero()));
         if rad.is_infinite() { Unknown } else { Finite { mid, rad, side } }
     }
@@ -150,12 +153,13 @@ impl Ball {
     ///
     /// A zero that is not exact has underflowed: |true| < 2^emin. An infinity comes from finite operands here: the
     /// result lies beyond 2^(emax−1), unless the propagated error could bring it back, and then nothing is known.
-    pub fn rounded(result: (Float, Ordering), propagated: Radius) -> Ball {
+    pub fn rounded(result: (impl Into<Number>, Ordering), propagated: Radius) -> Ball {
         Ball::rounded_on(result, propagated, Side::Any)
     }
 
     /// As `rounded`, where the true number lies on that side of the number that was rounded: kept if that is exact.
-    pub fn rounded_on((mid, ternary): (Float, Ordering), propagated: Radius, side: Side) -> Ball {
+    pub fn rounded_on((mid, ternary): (impl Into<Number>, Ordering), propagated: Radius, side: Side) -> Ball {
+        let mid = mid.into();
         if mid.is_infinite() {
             return if propagated.bound_exponent() < i64::from(rug::float::exp_max()) - 64 {
                 Huge(mid.is_sign_negative())
@@ -180,15 +184,16 @@ impl Ball {
             return Unknown;
         }
         if low == high {
-            return Ball::rounded(Float::with_val_round(prec, low, Round::Nearest), Radius::ZERO);
+            return Ball::rounded(Number::rounded(prec, low, Round::Nearest), Radius::ZERO);
         }
-        let mid = Float::with_val(prec + 1, low + high) / 2u32;
+        let mut mid = Number::new(prec + 1, low + high);
+        *mid /= 2u32;
         if !mid.is_finite() {
             return Unknown;
         }
         // Distances rounded up; the farther end bounds every point between.
-        let above = Float::with_val_round(32, high - &mid, Round::Up).0;
-        let below = Float::with_val_round(32, &mid - low, Round::Up).0;
+        let above = Number::rounded(32, high - &*mid, Round::Up).0;
+        let below = Number::rounded(32, &*mid - low, Round::Up).0;
         Ball::around(mid, Radius::above(&above).max(Radius::above(&below)))
     }
 
@@ -196,8 +201,8 @@ impl Ball {
     pub fn hull(&self, other: &Ball, prec: u32) -> Ball {
         match (self.ends(prec), other.ends(prec)) {
             (Some((a, b)), Some((c, d))) => {
-                let low = if a < c { a } else { c };
-                let high = if b > d { b } else { d };
+                let low = if *a < *c { a } else { c };
+                let high = if *b > *d { b } else { d };
                 Ball::from_ends(&low, &high, prec)
             }
             // A higher precision would find the same.
@@ -207,14 +212,14 @@ impl Ball {
     }
 
     /// Ends of a finite ball, rounded outward to a few bits more than the precision.
-    pub fn ends(&self, prec: u32) -> Option<(Float, Float)> {
+    pub fn ends(&self, prec: u32) -> Option<(Number, Number)> {
         let Finite { mid, rad, side } = self else { return None };
         if rad.is_zero() {
             return Some((mid.clone(), mid.clone()));
         }
-        let prec = prec.max(mid.prec()) + 32;
-        let low = || rad.with_float(|rad| Float::with_val_round(prec, mid - rad, Round::Down).0);
-        let high = || rad.with_float(|rad| Float::with_val_round(prec, mid + rad, Round::Up).0);
+        let (rad, prec) = (rad.to_number(), prec.max(mid.prec()) + 32);
+        let low = || Number::rounded(prec, &**mid - &*rad, Round::Down).0;
+        let high = || Number::rounded(prec, &**mid + &*rad, Round::Up).0;
         Some(match side {
             Side::Any => (low(), high()),
             Side::Above => (mid.clone(), high()),
@@ -257,15 +262,14 @@ impl Ball {
                     (Side::Below, Ordering::Equal | Ordering::Less) => return Place::Negative,
                     _ => {}
                 }
-                let outside = match (mid.get_exp().map(i64::from), rad.bound_exponent()) {
+                let sign = if mid.is_sign_negative() { Place::Negative } else { Place::Positive };
+                let (Some(e), bound) = (mid.get_exp(), rad.bound_exponent()) else { return Place::Straddles };
+                match i64::from(e) {
                     // |mid| ≥ 2^(e−1) ≥ 2^bound > rad, or |mid| < 2^e ≤ 2^(bound−1) ≤ rad.
-                    (Some(e), bound) if e != bound => e > bound,
-                    _ => rad.with_float(|rad| mid.as_abs().partial_cmp(rad)) == Some(Ordering::Greater),
-                };
-                match outside {
-                    true if mid.is_sign_negative() => Place::Negative,
-                    true => Place::Positive,
-                    false => Place::Straddles,
+                    e if e > bound => sign,
+                    e if e < bound => Place::Straddles,
+                    _ if mid.as_abs().partial_cmp(&*rad.to_number()) == Some(Ordering::Greater) => sign,
+                    _ => Place::Straddles,
                 }
             }
         }
@@ -283,7 +287,7 @@ impl Ball {
     pub fn neg(&self) -> Ball {
         match self {
             Finite { mid, rad, side } => {
-                Finite { mid: Float::with_val(mid.prec(), -mid), rad: *rad, side: side.flipped() }
+                Finite { mid: Number::new(mid.prec(), -&**mid), rad: *rad, side: side.flipped() }
             }
             Infinite(negative) => Infinite(!negative),
             Huge(negative) => Huge(!negative),
@@ -299,8 +303,8 @@ impl Ball {
             Place::Positive | Place::Zero => self.clone(),
             Place::Straddles => match self {
                 Finite { .. } => {
-                    let high = self.magnitude().to_float();
-                    Ball::from_ends(&Float::with_val(2, 0), &high, prec)
+                    let high = self.magnitude().to_number();
+                    Ball::from_ends(&Number::new(2, 0), &high, prec)
                 }
                 other => other.clone(),
             },
@@ -313,7 +317,7 @@ impl Ball {
             (Undefined, _) | (_, Undefined) => Undefined,
             (Unknown, _) | (_, Unknown) => Unknown,
             (Finite { mid: a, rad: r, side: p }, Finite { mid: b, rad: s, side: q }) => {
-                let sum = Float::with_val_round(prec, a + b, Round::Nearest);
+                let sum = Number::rounded(prec, &**a + &**b, Round::Nearest);
                 Ball::added(sum, self, other, *r + *s, joined((*r, *p), (*s, *q)))
             }
             (Infinite(a), Infinite(b)) => {
@@ -342,11 +346,11 @@ impl Ball {
     ///
     /// A term of known sign that vanishes in the sum, |b| being below half a unit of an exact or one-sided a, moves the
     /// number off a to its side, where a is not on the other side itself: |a + b − mid a| ≤ r + |b|.
-    fn added(sum: (Float, Ordering), a: &Ball, b: &Ball, propagated: Radius, side: Side) -> Ball {
+    fn added(sum: (Number, Ordering), a: &Ball, b: &Ball, propagated: Radius, side: Side) -> Ball {
         if sum.1 != Ordering::Equal {
             for (large, small) in [(a, b), (b, a)] {
                 let Finite { mid, rad, side } = large else { continue };
-                if sum.0 != *mid {
+                if *sum.0 != **mid {
                     continue;
                 }
                 let moved = Side::of(small.place());
@@ -365,7 +369,7 @@ impl Ball {
                 if a.prec() <= prec && b.prec() <= prec && r.is_zero() && s.is_zero() =>
             {
                 // The commonest case, without a copy: both exact.
-                Ball::rounded(Float::with_val_round(prec, a - b, Round::Nearest), Radius::ZERO)
+                Ball::rounded(Number::rounded(prec, &**a - &**b, Round::Nearest), Radius::ZERO)
             }
             _ => self.add(&other.neg(), prec),
         }
@@ -393,13 +397,13 @@ impl Ball {
                     (false, true) => Radius::above(b) * *r,
                     (false, false) => Radius::above(a) * *s + Radius::above(b) * *r + *r * *s,
                 };
-                let product = Float::with_val_round(prec, a * b, Round::Nearest);
+                let product = Number::rounded(prec, &**a * &**b, Round::Nearest);
                 match negative() {
                     // Below MPFR's range, and not 0: on the side of its sign.
                     Some(negative) if product.0.is_zero() => {
                         let side = if negative { Side::Below } else { Side::Above };
                         let rad = propagated + Radius::half_ulp(&product.0);
-                        Ball::sided(Float::with_val(2, 0), rad, side)
+                        Ball::sided(Number::new(2, 0), rad, side)
                     }
                     _ => Ball::rounded_on(product, propagated, side),
                 }
@@ -430,9 +434,9 @@ impl Ball {
     pub fn square(&self, prec: u32) -> Ball {
         match self {
             Finite { .. } if self.place() == Place::Straddles => {
-                let bound = self.magnitude().to_float();
-                let high = Float::with_val_round(prec, bound.square_ref(), Round::Up).0;
-                Ball::from_ends(&Float::with_val(2, 0), &high, prec)
+                let bound = self.magnitude().to_number();
+                let high = Number::rounded(prec, bound.square_ref(), Round::Up).0;
+                Ball::from_ends(&Number::new(2, 0), &high, prec)
             }
             Finite { mid, rad, side } => {
                 let propagated = if rad.is_zero() {
@@ -442,11 +446,7 @@ impl Ball {
                 };
                 // Farther from 0 than a midpoint of its own sign, or nearer: so is the square.
                 let side = side.flipped_if(self.place() == Place::Negative);
-                Ball::rounded_on(
-                    Float::with_val_round(prec, mid.square_ref(), Round::Nearest),
-                    propagated,
-                    side,
-                )
+                Ball::rounded_on(Number::rounded(prec, mid.square_ref(), Round::Nearest), propagated, side)
             }
             Infinite(_) => Infinite(false),
             Huge(_) => Huge(false),
@@ -482,7 +482,7 @@ impl Ball {
                 if self.is_zero() {
                     return Ball::zero();
                 }
-                let quotient = Float::with_val_round(prec, a / b, Round::Nearest);
+                let quotient = Number::rounded(prec, &**a / &**b, Round::Nearest);
                 if r.is_zero() && s.is_zero() {
                     return Ball::rounded(quotient, Radius::ZERO);
                 }
@@ -498,7 +498,7 @@ impl Ball {
                 };
                 // |m/n| ≤ |quotient| + ½ulp; 1/(|n| − s) rounded up from a difference rounded down.
                 let ratio = Radius::above(&quotient.0) + Radius::half_ulp(&quotient.0);
-                let least = s.with_float(|s| Float::with_val_round(64, &*b.as_abs() - s, Round::Down).0);
+                let least = Number::rounded(64, &*b.as_abs() - &*s.to_number(), Round::Down).0;
                 Ball::rounded_on(quotient, (*r + ratio * *s) * reciprocal_above(&least), side)
             }
         }
@@ -537,7 +537,7 @@ pub fn reciprocal_above(x: &Float) -> Radius {
     if x.cmp0() != Some(Ordering::Greater) {
         return Radius::INFINITE;
     }
-    Radius::above(&Float::with_val_round(32, x.recip_ref(), Round::Up).0)
+    Radius::above(&Number::rounded(32, x.recip_ref(), Round::Up).0)
 }
 
 /// The side of the product from that of the midpoints: a zero midpoint leaves the product's sign, an exact factor keeps or

@@ -59,7 +59,7 @@ fn assert_holds(ball: &Ball, truth: &Float, what: &str) -> bool {
         return false;
     };
     let slack = Float::with_val(64, truth.abs_ref()) << SLACK;
-    let distance = Float::with_val(REFERENCE, truth - mid);
+    let distance = Float::with_val(REFERENCE, truth - &**mid);
     let allowed = Float::with_val(REFERENCE, rad.to_float() + &slack);
     assert!(Float::with_val(REFERENCE, distance.abs_ref()) <= allowed, "{what}: {ball:?} misses {truth:.40}");
     match side {
@@ -132,7 +132,7 @@ fn binary_cross_entropy() {
 fn assert_holds_with(ball: &Ball, truth: &Float, slack: i32, what: &str) -> bool {
     let Ball::Finite { mid, rad, .. } = ball else { return !matches!(ball, Ball::Unknown) };
     let allowed = Float::with_val(4000, rad.to_float() + (Float::with_val(64, truth.abs_ref()) << slack));
-    let distance = Float::with_val(4000, truth - mid).abs();
+    let distance = Float::with_val(4000, truth - &**mid).abs();
     assert!(distance <= allowed, "{what}: {ball:?} misses {truth:.40}");
     true
 }
@@ -302,7 +302,7 @@ fn cosines_that_can_be_written_are_exact() {
         let slopes = [0, 1, 2].map(|i| shared.gradient(&x[i], &y[i], 300));
         (shared.value(300), slopes)
     };
-    let is = |ball: &Ball, x: f64| matches!(ball, Ball::Finite { mid, .. } if ball.is_exact() && *mid == x);
+    let is = |ball: &Ball, x: f64| matches!(ball, Ball::Finite { mid, .. } if ball.is_exact() && **mid == x);
     let x = [0.1, -3.7, 1e-5];
     let (parallel, slopes) = cosine(x, x.map(|x| 2.0 * x));
     assert!(is(&parallel, 1.0) && slopes.iter().all(Ball::is_zero), "{parallel:?} {slopes:?}");

@@ -7,14 +7,15 @@
 //! with an owned `a` has already rounded to nearest at the precision of `a`.
 
 use super::ball::{Ball, Place, Side};
+use super::number::Number;
 use super::radius::Radius;
 use Ball::{Finite, Huge, Infinite, Undefined, Unknown};
 use rug::Float;
 use rug::float::{Constant, Round};
-use rug::ops::Pow;
+use rug::ops::{NegAssign, Pow};
 use std::cmp::Ordering;
 
-type Rounded = (Float, Ordering);
+type Rounded = (Number, Ordering);
 
 /// Radii below 1 are propagated by a derivative bound.
 fn is_small(rad: Radius) -> bool {
@@ -29,7 +30,7 @@ fn expm1_above(rad: Radius) -> Radius {
 /// A positive number that underflows, below 2^emin.
 fn vanishing() -> Ball {
     let rad = Radius::power_of_two(i64::from(rug::float::exp_min()));
-    Ball::sided(Float::with_val(2, 0), rad, Side::Above)
+    Ball::sided(Number::new(2, 0), rad, Side::Above)
 }
 
 /// |y| with its own rounding error: an upper bound of the exact value that was rounded to y.
@@ -38,7 +39,7 @@ fn above(y: &Float) -> Radius {
 }
 
 /// A nondecreasing function by its ends: every value between lies between f(low) rounded down and f(high) rounded up.
-fn by_ends(x: &Ball, prec: u32, f: impl Fn(&Float, u32, Round) -> Float) -> Ball {
+fn by_ends(x: &Ball, prec: u32, f: impl Fn(&Float, u32, Round) -> Number) -> Ball {
     match x.ends(prec) {
         Some((low, high)) => Ball::from_ends(&f(&low, prec, Round::Down), &f(&high, prec, Round::Up), prec),
         None => Unknown,
@@ -53,7 +54,7 @@ pub fn exp(x: &Ball, prec: u32) -> Ball {
         Infinite(false) => Infinite(false),
         Infinite(true) => Ball::zero(),
         Finite { mid, rad, side } if is_small(*rad) => {
-            let y: Rounded = Float::with_val_round(prec, mid.exp_ref(), Round::Nearest);
+            let y: Rounded = Number::rounded(prec, mid.exp_ref(), Round::Nearest);
             if y.0.is_zero() {
                 // Underflow: the exponential is still above 0.
                 return vanishing();
@@ -61,7 +62,7 @@ pub fn exp(x: &Ball, prec: u32) -> Ball {
             let propagated = if rad.is_zero() { Radius::ZERO } else { above(&y.0) * expm1_above(*rad) };
             Ball::rounded_on(y, propagated, *side)
         }
-        Finite { .. } => by_ends(x, prec, |x, p, round| Float::with_val_round(p, x.exp_ref(), round).0),
+        Finite { .. } => by_ends(x, prec, |x, p, round| Number::rounded(p, x.exp_ref(), round).0),
         Undefined => Undefined,
         Huge(_) | Unknown => Unknown,
     }
@@ -75,12 +76,12 @@ pub fn expm1(x: &Ball, prec: u32) -> Ball {
         Infinite(false) => Infinite(false),
         Infinite(true) => Ball::one().neg(),
         Finite { mid, rad, side } if is_small(*rad) => {
-            let y: Rounded = Float::with_val_round(prec, mid.exp_m1_ref(), Round::Nearest);
+            let y: Rounded = Number::rounded(prec, mid.exp_m1_ref(), Round::Nearest);
             let propagated =
                 if rad.is_zero() { Radius::ZERO } else { (above(&y.0) + Radius::ONE) * expm1_above(*rad) };
             Ball::rounded_on(y, propagated, *side)
         }
-        Finite { .. } => by_ends(x, prec, |x, p, round| Float::with_val_round(p, x.exp_m1_ref(), round).0),
+        Finite { .. } => by_ends(x, prec, |x, p, round| Number::rounded(p, x.exp_m1_ref(), round).0),
         Undefined => Undefined,
         Huge(_) | Unknown => Unknown,
     }
@@ -95,7 +96,7 @@ pub fn ln(x: &Ball, prec: u32) -> Ball {
         (Infinite(false), _) => Infinite(false),
         (_, Place::Zero) => Infinite(true),
         (Finite { mid, rad, side }, Place::Positive) if !mid.is_zero() => {
-            let y: Rounded = Float::with_val_round(prec, mid.ln_ref(), Round::Nearest);
+            let y: Rounded = Number::rounded(prec, mid.ln_ref(), Round::Nearest);
             Ball::rounded_on(y, over_least(mid, *rad), *side)
         }
         _ => Unknown,
@@ -104,7 +105,7 @@ pub fn ln(x: &Ball, prec: u32) -> Ball {
 
 /// ln 2π: an irrational number, never exact.
 pub fn ln_two_pi(prec: u32) -> Ball {
-    let pi = Ball::rounded(Float::with_val_round(prec + 8, Constant::Pi, Round::Nearest), Radius::ZERO);
+    let pi = Ball::rounded(Number::rounded(prec + 8, Constant::Pi, Round::Nearest), Radius::ZERO);
     ln(&pi.add(&pi, prec + 8), prec)
 }
 
@@ -113,7 +114,7 @@ fn over_least(mid: &Float, rad: Radius) -> Radius {
     if rad.is_zero() {
         return Radius::ZERO;
     }
-    let least = rad.with_float(|rad| Float::with_val_round(64, mid - rad, Round::Down).0);
+    let least = Number::rounded(64, mid - &*rad.to_number(), Round::Down).0;
     rad * super::ball::reciprocal_above(&least)
 }
 
@@ -132,19 +133,19 @@ pub fn ln_1p(x: &Ball, prec: u32) -> Ball {
         return match mid.partial_cmp(&-1) {
             Some(Ordering::Less) => Undefined,
             Some(Ordering::Equal) => Infinite(true),
-            _ => Ball::rounded(Float::with_val_round(prec, mid.ln_1p_ref(), Round::Nearest), Radius::ZERO),
+            _ => Ball::rounded(Number::rounded(prec, mid.ln_1p_ref(), Round::Nearest), Radius::ZERO),
         };
     }
-    let rad_float = rad.to_float();
+    let rad_float = rad.to_number();
     // 1 + m − r from below: two roundings down.
-    let least = Float::with_val_round(prec + 32, mid - &rad_float, Round::Down).0;
-    let least = Float::with_val_round(64, &least + 1u32, Round::Down).0;
+    let least = Number::rounded(prec + 32, &**mid - &*rad_float, Round::Down).0;
+    let least = Number::rounded(64, &*least + 1u32, Round::Down).0;
     if least.cmp0() == Some(Ordering::Greater) {
-        let y: Rounded = Float::with_val_round(prec, mid.ln_1p_ref(), Round::Nearest);
+        let y: Rounded = Number::rounded(prec, mid.ln_1p_ref(), Round::Nearest);
         return Ball::rounded_on(y, *rad * super::ball::reciprocal_above(&least), *side);
     }
-    let most = Float::with_val_round(prec + 32, mid + &rad_float, Round::Up).0;
-    if most < -1 { Undefined } else { Unknown }
+    let most = Number::rounded(prec + 32, &**mid + &*rad_float, Round::Up).0;
+    if *most < -1 { Undefined } else { Unknown }
 }
 
 /// √x; undefined where the whole ball is negative.
@@ -157,11 +158,11 @@ pub fn sqrt(x: &Ball, prec: u32) -> Ball {
         (Infinite(false), _) => Infinite(false),
         (_, Place::Zero) => Ball::zero(),
         (Finite { mid, rad, side }, Place::Positive) if !mid.is_zero() => {
-            let y: Rounded = Float::with_val_round(prec, mid.sqrt_ref(), Round::Nearest);
+            let y: Rounded = Number::rounded(prec, mid.sqrt_ref(), Round::Nearest);
             let propagated = if rad.is_zero() {
                 Radius::ZERO
             } else {
-                let mut least = Float::with_val_round(prec.min(64), &y.0, Round::Down).0;
+                let mut least = Number::rounded(prec.min(64), &*y.0, Round::Down).0;
                 least.next_down();
                 *rad * super::ball::reciprocal_above(&least)
             };
@@ -175,9 +176,9 @@ pub fn sqrt(x: &Ball, prec: u32) -> Ball {
 pub fn sqrt_of_nonnegative(x: &Ball, prec: u32) -> Ball {
     match (x, x.place()) {
         (Finite { .. }, Place::Straddles) => {
-            let high = x.magnitude().to_float();
-            let root = Float::with_val_round(prec, high.sqrt_ref(), Round::Up).0;
-            Ball::from_ends(&Float::with_val(2, 0), &root, prec)
+            let high = x.magnitude().to_number();
+            let root = Number::rounded(prec, high.sqrt_ref(), Round::Up).0;
+            Ball::from_ends(&Number::new(2, 0), &root, prec)
         }
         _ => sqrt(x, prec),
     }
@@ -196,9 +197,9 @@ pub fn tanh(x: &Ball, prec: u32) -> Ball {
             }
         }
         Finite { mid, rad, side } => {
-            let y: Rounded = Float::with_val_round(prec, mid.tanh_ref(), Round::Nearest);
-            if y.0 == 1 || y.0 == -1 {
-                let side = if y.0 == 1 { Side::Below } else { Side::Above };
+            let y: Rounded = Number::rounded(prec, mid.tanh_ref(), Round::Nearest);
+            if *y.0 == 1 || *y.0 == -1 {
+                let side = if *y.0 == 1 { Side::Below } else { Side::Above };
                 let rad = *rad + Radius::half_ulp(&y.0);
                 return Ball::sided(y.0, rad, side);
             }
@@ -248,13 +249,25 @@ pub(super) fn widened(y: Ball, rad: Radius, bound: impl Fn(Radius) -> Radius) ->
     }
 }
 
+/// −|x|.
+fn minus_size(x: &Float) -> Number {
+    let mut size = Number::new(x.prec(), x.abs_ref());
+    size.neg_assign();
+    size
+}
+
+/// The exact number.
+fn exactly(x: &Float) -> Ball {
+    Ball::exact(Number::new(x.prec(), x))
+}
+
 fn sigmoid_of_point(x: &Float, prec: u32) -> Ball {
     if x.is_infinite() {
         // The end of a ball that reaches beyond MPFR's range.
         return sigmoid(&Infinite(x.is_sign_negative()), prec);
     }
     let negative = x.is_sign_negative();
-    let e = exp(&Ball::exact(-x.clone().abs()), prec + 8);
+    let e = exp(&Ball::exact(minus_size(x)), prec + 8);
     let denominator = Ball::one().add(&e, prec + 8);
     if negative { e.div(&denominator, prec) } else { Ball::one().div(&denominator, prec) }
 }
@@ -288,9 +301,9 @@ pub fn softplus(x: &Ball, prec: u32) -> Ball {
 }
 
 fn softplus_of_point(x: &Float, prec: u32) -> Ball {
-    let tail = ln_1p(&exp(&Ball::exact(-x.clone().abs()), prec + 8), prec + 8);
+    let tail = ln_1p(&exp(&Ball::exact(minus_size(x)), prec + 8), prec + 8);
     match x.cmp0() {
-        Some(Ordering::Greater) => Ball::exact(x.clone()).add(&tail, prec),
+        Some(Ordering::Greater) => exactly(x).add(&tail, prec),
         _ => tail,
     }
 }
@@ -307,24 +320,24 @@ pub fn log_cosh(x: &Ball, prec: u32) -> Ball {
     match x {
         Infinite(_) => Infinite(false),
         Finite { mid, rad, .. } => {
-            let size = mid.clone().abs();
+            let size = Number::new(mid.prec(), mid.abs_ref());
             let wide = prec + 8;
-            let (half, halving) = Float::with_val_round(size.prec(), &size / 2u32, Round::Nearest);
+            let (half, halving) = Number::rounded(size.prec(), &*size / 2u32, Round::Nearest);
             let y = if halving != Ordering::Equal {
                 // In MPFR's least binade, which has no halves: 0 < ln cosh x ≤ x²/2.
                 vanishing()
-            } else if size < 1 {
+            } else if *size < 1 {
                 let sinh =
-                    Ball::rounded(Float::with_val_round(wide, half.sinh_ref(), Round::Nearest), Radius::ZERO);
+                    Ball::rounded(Number::rounded(wide, half.sinh_ref(), Round::Nearest), Radius::ZERO);
                 let square = sinh.square(wide);
                 ln_1p(&square.add(&square, wide), prec)
             } else {
-                let twice = Float::with_val(size.prec() + 1, &size * 2u32);
+                let twice = Number::new(size.prec() + 1, &*size * 2u32);
                 // 2x may leave MPFR's range.
-                let decay = if twice.is_finite() { exp(&Ball::exact(-twice), wide) } else { vanishing() };
+                let decay =
+                    if twice.is_finite() { exp(&Ball::exact(twice).neg(), wide) } else { vanishing() };
                 let tail = ln_1p(&decay, wide);
-                let ln_2 =
-                    Ball::rounded(Float::with_val_round(wide, Constant::Log2, Round::Nearest), Radius::ZERO);
+                let ln_2 = Ball::rounded(Number::rounded(wide, Constant::Log2, Round::Nearest), Radius::ZERO);
                 Ball::exact(size).add(&tail, wide).sub(&ln_2, prec)
             };
             widened(y, *rad, |_| *rad * x.magnitude().min(Radius::ONE))
@@ -401,37 +414,38 @@ pub fn pow(x: &Ball, p: f64, prec: u32) -> Ball {
             }
         }
         (Finite { mid, rad, .. }, Place::Positive) if !mid.is_zero() => {
-            let degree = Float::with_val(53, p);
+            let degree = Number::new(53, p);
             if rad.is_zero() {
-                let y = Float::with_val_round(prec, mid.pow(&degree), Round::Nearest);
+                let y = Number::rounded(prec, (&**mid).pow(&*degree), Round::Nearest);
                 return Ball::rounded(y, Radius::ZERO);
             }
             let Some((low, high)) = x.ends(prec) else { return Unknown };
             let side = x.side();
             if side != Side::Any {
                 // Strictly monotone: beside an exact power of the midpoint, up to the power of the other end.
-                let (near, ternary) = Float::with_val_round(prec, mid.pow(&degree), Round::Nearest);
+                let (near, ternary) = Number::rounded(prec, (&**mid).pow(&*degree), Round::Nearest);
                 let end = if side == Side::Above { &high } else { &low };
                 let side = if p > 0.0 { side } else { side.flipped() };
                 let outward = if side == Side::Above { Round::Up } else { Round::Down };
-                let far = Float::with_val_round(prec, end.pow(&degree), outward).0;
-                let distance = Float::with_val(prec, &far - &near).abs();
-                if ternary == Ordering::Equal && near.is_finite() && !near.is_zero() && distance > 0 {
+                let far = Number::rounded(prec, (&**end).pow(&*degree), outward).0;
+                let mut distance = Number::new(prec, &*far - &*near);
+                distance.abs_mut();
+                if ternary == Ordering::Equal && near.is_finite() && !near.is_zero() && *distance > 0 {
                     return Ball::sided(near, Radius::above(&distance) + Radius::half_ulp(&distance), side);
                 }
             }
             // |(m±r)^p − m^p| ≤ m^p·(e^δ − 1) with δ = |p|·r/(m − r), as |ln(1 + τ)| ≤ |τ|/(1 − |τ|).
             let delta = Radius::above(&degree) * over_least(mid, *rad);
             if is_small(delta) {
-                let (y, ternary) = Float::with_val_round(prec, mid.pow(&degree), Round::Nearest);
+                let (y, ternary) = Number::rounded(prec, (&**mid).pow(&*degree), Round::Nearest);
                 if y.is_normal() {
                     let propagated = above(&y) * expm1_above(delta);
                     return Ball::rounded((y, ternary), propagated);
                 }
             }
             let (low, high) = if p > 0.0 { (low, high) } else { (high, low) };
-            let low = Float::with_val_round(prec, (&low).pow(&degree), Round::Down).0;
-            let high = Float::with_val_round(prec, (&high).pow(&degree), Round::Up).0;
+            let low = Number::rounded(prec, (&*low).pow(&*degree), Round::Down).0;
+            let high = Number::rounded(prec, (&*high).pow(&*degree), Round::Up).0;
             Ball::from_ends(&low, &high, prec)
         }
         (Finite { .. }, _) if p > 0.0 => {
@@ -439,9 +453,9 @@ pub fn pow(x: &Ball, p: f64, prec: u32) -> Ball {
             if p.fract() != 0.0 {
                 return Unknown;
             }
-            let bound = x.magnitude().to_float();
-            let high = Float::with_val_round(prec, (&bound).pow(&Float::with_val(53, p)), Round::Up).0;
-            let low = if even { Float::with_val(2, 0) } else { Float::with_val(prec, -&high) };
+            let bound = x.magnitude().to_number();
+            let high = Number::rounded(prec, (&*bound).pow(&*Number::new(53, p)), Round::Up).0;
+            let low = if even { Number::new(2, 0) } else { Number::new(prec, -&*high) };
             Ball::from_ends(&low, &high, prec)
         }
         _ => Unknown,
@@ -468,7 +482,7 @@ pub fn root_of_nonnegative(x: &Ball, p: f64, prec: u32) -> Ball {
         return Ball::zero();
     }
     let Some((low, high)) = x.ends(prec) else { return Unknown };
-    let low = if low.is_sign_negative() { Float::with_val(2, 0) } else { low };
+    let low = if low.is_sign_negative() { Number::new(2, 0) } else { low };
     if let Some((a, k)) = small_fraction(p) {
         if x.is_exact() {
             let mut power = x.clone();
@@ -476,49 +490,48 @@ pub fn root_of_nonnegative(x: &Ball, p: f64, prec: u32) -> Ball {
                 power = power.square(prec.max(64) * 4);
             }
             if let (true, Finite { mid, .. }) = (power.is_exact(), &power) {
-                return Ball::rounded(
-                    Float::with_val_round(prec, mid.root_ref(a), Round::Nearest),
-                    Radius::ZERO,
-                );
+                return Ball::rounded(Number::rounded(prec, mid.root_ref(a), Round::Nearest), Radius::ZERO);
             }
         }
         if let Some(y) = by_midpoint(x, p, |mid| {
             // k squares of 1 + ε each, to the power 1/a: (1 + ε)^(2^k/a), 2^k/a = 1/p, ε ≤ 2^−(prec + 32).
-            let mut power = mid.clone();
+            let mut power = Number::new(mid.prec(), mid);
             for _ in 0..k {
-                power = Float::with_val_round(prec + 32, power.square_ref(), Round::Nearest).0;
+                power = Number::rounded(prec + 32, power.square_ref(), Round::Nearest).0;
             }
             let inexact = if k == 0 { Radius::ZERO } else { Radius::power_of_two(-i64::from(prec) - 31) };
-            (Float::with_val_round(prec, power.root_ref(a), Round::Nearest), inexact)
+            (Number::rounded(prec, power.root_ref(a), Round::Nearest), inexact)
         }) {
             return y;
         }
         let root = |x: &Float, round: Round| {
-            let mut power = x.clone();
+            let mut power = Number::new(x.prec(), x);
             for _ in 0..k {
-                power = Float::with_val_round(prec + 32, power.square_ref(), round).0;
+                power = Number::rounded(prec + 32, power.square_ref(), round).0;
             }
-            Float::with_val_round(prec, power.root_ref(a), round).0
+            Number::rounded(prec, power.root_ref(a), round).0
         };
         return Ball::from_ends(&root(&low, Round::Down), &root(&high, Round::Up), prec);
     }
     if let Some(y) = by_midpoint(x, p, |mid| {
         // q = (1 + ε)/p, so x^q = x^(1/p)·e^(ε·ln x/p), and |ln x| ≤ |e| + 1 for x in [2^(e−1), 2^e].
-        let q = Float::with_val_round(prec + 64, 1 / Float::with_val(prec + 64, p), Round::Nearest).0;
-        let logarithm = Radius::above(&Float::with_val(64, mid.get_exp().unwrap_or(0).unsigned_abs() + 1));
+        let q = Number::rounded(prec + 64, 1 / &*Number::new(prec + 64, p), Round::Nearest).0;
+        let logarithm = Radius::above(&Number::new(64, mid.get_exp().unwrap_or(0).unsigned_abs() + 1));
         let inexact =
             if *mid == 1 { Radius::ZERO } else { logarithm * Radius::power_of_two(-i64::from(prec) - 63) };
-        (Float::with_val_round(prec, mid.pow(&q), Round::Nearest), inexact)
+        (Number::rounded(prec, mid.pow(&*q), Round::Nearest), inexact)
     }) {
         return y;
     }
     // x^q with q around 1/p: monotone in x, and in q on each side of 1, so the four corners bound it.
-    let p = Float::with_val(53, p);
-    let q = |round| Float::with_val_round(prec + 32, p.recip_ref(), round).0;
-    let corner = |x: &Float, q: &Float, round| Float::with_val_round(prec, x.pow(q), round).0;
+    let p = Number::new(53, p);
+    let q = |round| Number::rounded(prec + 32, p.recip_ref(), round).0;
+    let corner = |x: &Float, q: &Float, round| Number::rounded(prec, x.pow(q), round).0;
     let (q_low, q_high) = (q(Round::Down), q(Round::Up));
-    let bottom = corner(&low, &q_low, Round::Down).min(&corner(&low, &q_high, Round::Down));
-    let top = corner(&high, &q_low, Round::Up).max(&corner(&high, &q_high, Round::Up));
+    let mut bottom = corner(&low, &q_low, Round::Down);
+    bottom.min_mut(&corner(&low, &q_high, Round::Down));
+    let mut top = corner(&high, &q_low, Round::Up);
+    top.max_mut(&corner(&high, &q_high, Round::Up));
     Ball::from_ends(&bottom, &top, prec)
 }
 
@@ -531,8 +544,8 @@ fn by_midpoint(x: &Ball, p: f64, root: impl Fn(&Float) -> (Rounded, Radius)) -> 
     if x.place() != Place::Positive || mid.is_zero() {
         return None;
     }
-    let per = Radius::above(&Float::with_val_round(53, 1 / Float::with_val(53, p), Round::Nearest).0)
-        * Radius::above(&Float::with_val(64, 1.0 + f64::EPSILON));
+    let per = Radius::above(&Number::rounded(53, 1 / &*Number::new(53, p), Round::Nearest).0)
+        * Radius::above(&Number::new(64, 1.0 + f64::EPSILON));
     let spread = over_least(mid, *rad);
     if !is_small(spread * per) {
         return None;

@@ -7,10 +7,10 @@ use super::ball::{Ball, Place, Side};
 use super::binary::weighted_sum;
 use super::elementary::{exp, expm1, log_sigmoid, pow, sigmoid, softplus};
 use super::monomial::Parts;
+use super::number::Number;
 use super::radius::Radius;
 use super::tails::{self, Tails};
 use crate::graph::{Focal, SoftTarget};
-use rug::Float;
 
 /// A saturated loss or gradient is told by its side once its digits are below 2^−2048 of its limit, or below what the precision
 /// shows.
@@ -180,7 +180,7 @@ impl Turned {
         if error >= Radius::power_of_two(-20) {
             return None;
         }
-        let tiny = Ball::around(Float::with_val(2, 0), error);
+        let tiny = Ball::around(Number::new(2, 0), error);
         let about = |x: &Ball| x.add(&tiny, wide);
         let (u, mul) = (about(&one), |x: &Ball, y: &Ball| x.mul(y, wide));
         if self.two_terms {
@@ -364,7 +364,7 @@ mod tests {
                             let same = matches!(place, Place::Straddles | Place::Zero);
                             assert!(same, "{what}: {gap:?} {rest:?}");
                             let Ball::Finite { mid, rad, .. } = &rest else { panic!("{what}: {rest:?}") };
-                            let known = rad.to_float() * 1e5 < mid.clone().abs();
+                            let known = rad.to_float() * 1e5 < rug::Float::clone(mid).abs();
                             some += usize::from(known && !mid.is_zero());
                         }
                     }

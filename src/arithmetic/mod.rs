@@ -15,6 +15,7 @@ pub mod fast;
 mod focal;
 pub mod huber;
 mod monomial;
+pub mod number;
 pub mod radius;
 mod rows;
 #[cfg(test)]

@@ -233,7 +233,7 @@ impl Parts {
     /// ln(1 + e^z) = max(z, 0) + ln(1 + e^−|z|) of an exact z.
     pub fn softplus(z: &Ball) -> Option<Parts> {
         let Ball::Finite { mid, .. } = z else { return None };
-        let atom = Monomial { atoms: vec![(Atom::Tail(mid.clone().abs()), 1.0)], ..Monomial::one() };
+        let atom = Monomial { atoms: vec![(Atom::Tail(Float::clone(mid).abs()), 1.0)], ..Monomial::one() };
         if mid.is_sign_negative() {
             return z.is_exact().then(|| Parts::from(atom));
         }
@@ -264,7 +264,7 @@ impl Parts {
     pub fn kl_div(t: &Ball, x: &Ball) -> Option<Parts> {
         let Ball::Finite { mid, .. } = t else { return None };
         let e = mid.get_exp().filter(|_| t.is_exact())? - 1;
-        if *mid != Float::with_val(2, 1) << e {
+        if **mid != Float::with_val(2, 1) << e {
             return None;
         }
         let ln_2 =
@@ -277,7 +277,7 @@ impl Parts {
     pub fn kl_div_log(t: &Ball, x: &Ball) -> Option<Parts> {
         let gap = Parts::exactly(t)?.add(Parts::exactly(x)?.neg())?;
         let Ball::Finite { mid, .. } = t else { return None };
-        let atoms = if mid.is_zero() { Vec::new() } else { vec![(Atom::Exp(mid.clone()), 1.0)] };
+        let atoms = if mid.is_zero() { Vec::new() } else { vec![(Atom::Exp(Float::clone(mid)), 1.0)] };
         gap.mul(Parts::from(Monomial { atoms, ..Monomial::one() }))
     }
 
@@ -425,7 +425,9 @@ impl Monomial {
         let mut sizes = Vec::new();
         for x in row {
             match x {
-                Ball::Finite { mid, .. } if x.is_exact() && !mid.is_zero() => sizes.push(mid.clone().abs()),
+                Ball::Finite { mid, .. } if x.is_exact() && !mid.is_zero() => {
+                    sizes.push(Float::clone(mid).abs())
+                }
                 x if x.is_zero() => {}
                 _ => return None,
             }

@@ -2,9 +2,9 @@
 //!
 //! *Sound*: each result is at least the exact one. *Tight*: by at most 2^−30 relative. *Total*.
 
-use crate::format::power_of_two;
+use super::number::Number;
 use rug::Float;
-use rug::float::{Round, SmallFloat};
+use rug::float::Round;
 
 /// mantissa · 2^exponent, or ∞. The mantissa has its top bit set, or is 0.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -100,39 +100,33 @@ impl Radius {
         }
     }
 
-    /// What `f` makes of a Float that is at least this radius; one in the range of an f64 needs no memory of its own.
-    pub fn with_float<T>(self, f: impl FnOnce(&Float) -> T) -> T {
+    /// A number that is at least this radius: exact, unless it leaves MPFR's exponents.
+    pub fn to_number(self) -> Number {
+        if self.is_infinite() {
+            return Number::new(32, rug::float::Special::Infinity);
+        }
+        let x = Number::new(32, self.mantissa);
         match i32::try_from(self.exponent) {
-            // Exact: 32 bits, and the product is far from f64's ends.
-            Ok(e @ -900..=900) => f(&SmallFloat::from(f64::from(self.mantissa) * power_of_two(e))),
-            _ => f(&self.to_float()),
+            // Up: what underflows becomes the least positive number.
+            Ok(e) if self.mantissa != 0 => Number::rounded(32, &*x << e, Round::Up).0,
+            _ if self.mantissa == 0 => x,
+            _ if self.exponent > 0 => Number::new(32, rug::float::Special::Infinity),
+            _ => smallest(),
         }
     }
 
-    /// A Float that is at least this radius: exact, unless it leaves MPFR's exponents.
+    /// The same as a Float of its own.
     pub fn to_float(self) -> Float {
-        if self.is_infinite() {
-            return Float::with_val(32, rug::float::Special::Infinity);
-        }
-        let x = Float::with_val(32, self.mantissa);
-        match i32::try_from(self.exponent) {
-            Ok(e) if self.mantissa != 0 => {
-                let (x, _) = Float::with_val_round(32, x << e, Round::Up);
-                // The shift rounds to nearest on underflow to 0: the radius is then at most 2^emin.
-                if x.is_zero() { smallest() } else { x }
-            }
-            _ if self.mantissa == 0 => x,
-            _ if self.exponent > 0 => Float::with_val(32, rug::float::Special::Infinity),
-            _ => smallest(),
-        }
+        Float::clone(&self.to_number())
     }
 }
 
 /// 2^(emin−1) is MPFR's least positive number; this is 2^emin, which is above every number that underflows.
-fn smallest() -> Float {
-    let mut x = Float::with_val(32, 0);
+fn smallest() -> Number {
+    let mut x = Number::new(32, 0);
     x.next_up();
-    x << 1
+    *x <<= 1;
+    x
 }
 
 impl std::ops::Add for Radius {
@@ -226,7 +220,6 @@ mod tests {
             for text in ["1", "-0.1", "3.9999999999999999999999999999", "1e-400", "-7e900"] {
                 let x = Float::with_val(prec, Float::parse(text).unwrap());
                 let bound = Radius::above(&x).to_float();
-                Radius::above(&x).with_float(|other| assert_eq!(*other, bound));
                 let (size, slack) = (x.clone().abs(), Float::with_val(300, 1) + Float::with_val(64, 1e-9));
                 assert!(bound >= size && bound <= slack * size, "{text} at {prec}: {bound}");
             }

@@ -36,7 +36,7 @@ impl Exponentials {
                 Ball::Infinite(true) => {}
                 Ball::Finite { mid, .. } => {
                     let greater = top.is_none_or(|best| match row[best] {
-                        Ball::Finite { mid: best, .. } => mid > best,
+                        Ball::Finite { mid: best, .. } => **mid > **best,
                         _ => true,
                     });
                     if greater {

@@ -204,6 +204,7 @@ impl Recipe {
 /// Whether the point is certainly inside the ball.
 fn holds_point(ball: &Ball, point: &Float) -> bool {
     let Ball::Finite { mid, rad, side } = ball else { return false };
+    let mid: &Float = mid;
     let distance = Float::with_val_round(4 * REFERENCE, point - mid, Round::AwayZero).0.abs();
     let beside = match side {
         Side::Any => true,
@@ -313,6 +314,7 @@ impl Truth {
                 }
             }
             (Ball::Finite { mid, rad, side }, Truth::Within(low, high) | Truth::Around(low, high)) => {
+                let mid: &Float = mid;
                 // Each distance from below: only certain violations count.
                 let wide = 2 * REFERENCE + mid.prec();
                 let above = Float::with_val_round(wide, low - mid, Round::Down).0;

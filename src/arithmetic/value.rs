@@ -7,6 +7,7 @@
 //! choices), the set becomes the interval between its least and greatest corner, a superset.
 
 use super::ball::{Ball, Place};
+use super::number::Number;
 use std::cmp::Ordering;
 
 /// The name of a choice: the two nodes that meet at the kink (0 and the node where it is one), and the element.
@@ -74,7 +75,7 @@ impl Value {
     pub fn of_corners(kinks: Vec<Kink>, balls: Vec<Ball>) -> Value {
         let same = |a: &Ball, b: &Ball| match (a, b) {
             (Ball::Finite { mid: x, .. }, Ball::Finite { mid: y, .. }) => {
-                a.is_exact() && b.is_exact() && x == y
+                a.is_exact() && b.is_exact() && **x == **y
             }
             (Ball::Undefined, Ball::Undefined) => true,
             _ => false,
@@ -218,8 +219,8 @@ pub fn extremum(a: &Ball, b: &Ball, wanted: Ordering, prec: u32) -> Ball {
         None => match (a.ends(prec), b.ends(prec)) {
             (Some((a_low, a_high)), Some((b_low, b_high))) => {
                 // min(a, b) ∈ [min of the lower ends, min of the upper ends]; likewise for max.
-                let pick = |x: &rug::Float, y: &rug::Float| {
-                    if x.partial_cmp(y) == Some(wanted) { x.clone() } else { y.clone() }
+                let pick = |x: &Number, y: &Number| {
+                    if x.partial_cmp(&**y) == Some(wanted) { x.clone() } else { y.clone() }
                 };
                 Ball::from_ends(&pick(&a_low, &b_low), &pick(&a_high, &b_high), prec)
             }

@@ -48,7 +48,7 @@ pub fn number(value: &Value) -> Float {
         Value::Point(Ball::Finite { mid, rad, .. }) => {
             let size = mid.get_exp().map_or(0, i64::from);
             assert!(rad.is_zero() || rad.bound_exponent() < size.max(0) - 200, "{value:?} is wide");
-            Float::with_val(BITS, mid)
+            Float::with_val(BITS, &**mid)
         }
         other => panic!("{other:?} is not a number"),
     }

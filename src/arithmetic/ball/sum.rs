@@ -3,6 +3,7 @@
 //! *Sound*: the radii add; a side is kept where every term that matters is exact or on it. *Total*.
 
 use super::{Ball, Finite, Radius, Side, joined};
+use crate::arithmetic::number::Number;
 use rug::Float;
 use rug::float::Round;
 use std::cmp::Ordering;
@@ -26,10 +27,10 @@ impl Ball {
             return terms.fold(Ball::zero(), |sum, term| sum.add(term, prec));
         }
         let mids = terms.clone().filter_map(|term| match term {
-            Finite { mid, .. } => Some(mid),
+            Finite { mid, .. } => Some(&**mid),
             _ => None,
         });
-        let sum = Float::with_val_round(prec, Float::sum(mids), Round::Nearest);
+        let sum = Number::rounded(prec, Float::sum(mids), Round::Nearest);
         if sum.1 != Ordering::Equal
             && let Some(ball) = Ball::sum_moved_off(terms, &sum.0, prec)
         {
@@ -64,10 +65,10 @@ impl Ball {
             side = (side.0 + size, joined(side, (size, own)));
         }
         let mids = terms.filter(is_main).filter_map(|term| match term {
-            Finite { mid, .. } => Some(mid),
+            Finite { mid, .. } => Some(&**mid),
             _ => None,
         });
-        let (main, ternary) = Float::with_val_round(prec, Float::sum(mids), Round::Nearest);
+        let (main, ternary) = Number::rounded(prec, Float::sum(mids), Round::Nearest);
         (ternary == Ordering::Equal && side.1 != Side::Any).then(|| Ball::sided(main, side.0, side.1))
     }
 }

@@ -8,11 +8,11 @@ use crate::arithmetic::dependence::row_element;
 use crate::arithmetic::focal::focal_parts;
 use crate::arithmetic::huber::huber;
 use crate::arithmetic::monomial::{Parts, RowParts};
+use crate::arithmetic::number::Number;
 use crate::arithmetic::radius::Radius;
 use crate::arithmetic::value::{Kink, Value};
 use crate::graph::{NodeId, Op};
 use Value::Point;
-use rug::Float;
 use rug::float::Round;
 use std::cmp::Ordering;
 use std::sync::PoisonError;
@@ -48,7 +48,7 @@ impl Evaluation<'_> {
             Point(ball @ Ball::Finite { .. }) if ball.place() == Place::Straddles => {
                 match self.sign_by_parts(id, element, difference) {
                     Some(Side::Any) => Point(Ball::zero()),
-                    Some(side) => Point(Ball::sided(Float::with_val(2, 0), ball.magnitude(), side)),
+                    Some(side) => Point(Ball::sided(Number::new(2, 0), ball.magnitude(), side)),
                     None => value,
                 }
             }
@@ -75,15 +75,15 @@ impl Evaluation<'_> {
             // The number is in the ball and on that side: no farther away than the ball's own end.
             let (low, high) = ball.ends(self.effort.prec)?;
             // Beside a number outside of its ball says nothing more.
-            if !(low <= exact && exact <= high) {
+            if !(*low <= exact && exact <= *high) {
                 return None;
             }
             let far = match side {
                 Side::Any => return Some(Ball::exact(exact)),
-                Side::Above => Float::with_val_round(32, &high - &exact, Round::Up).0,
-                Side::Below => Float::with_val_round(32, &exact - &low, Round::Up).0,
+                Side::Above => Number::rounded(32, &*high - &exact, Round::Up).0,
+                Side::Below => Number::rounded(32, &exact - &*low, Round::Up).0,
             };
-            (far > 0).then(|| Ball::sided(exact, Radius::above(&far), side))
+            (*far > 0).then(|| Ball::sided(exact, Radius::above(&far), side))
         };
         match self.get(id, element) {
             Point(ball) => exact(ball, &[]).map(Point),
