@@ -445,6 +445,21 @@ fn places_and_bounds_are_true() {
     run(8, claims);
 }
 
+/// Where |midpoint| and radius are in one binade, too, and at a power of two.
+#[test]
+fn a_ball_has_its_sign_exactly_where_its_midpoint_is_farther_from_0_than_its_radius() {
+    for (mid, rad) in [(1.5, 1.25), (1.25, 1.5), (1.5, 1.5), (2.0, 1.75), (1.75, 2.0), (1.0, 1.0), (4.0, 1.0)]
+    {
+        for (negative, sign) in [(false, Place::Positive), (true, Place::Negative)] {
+            let mid: f64 = if negative { -mid } else { mid };
+            let ball =
+                Ball::around(Float::with_val(53, mid), radius::Radius::above(&Float::with_val(53, rad)));
+            let place = if mid.abs() > rad { sign } else { Place::Straddles };
+            assert_eq!(ball.place(), place, "{mid} ± {rad}");
+        }
+    }
+}
+
 /// Results at and below MPFR's least numbers: the operands are scaled up for the reference, the result's ball too.
 fn underflow([first, second]: &[Recipe; 2], which: u8, prec: u32) -> Outcome {
     const SCALE: u32 = 200;
