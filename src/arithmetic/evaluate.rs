@@ -13,7 +13,7 @@ use super::divergence;
 use super::elementary as f;
 use super::focal;
 use super::huber::{huber, smooth_l1};
-use super::monomial::RowParts;
+use super::monomial::{KnownSizes, RowParts};
 use super::rows::WORTH_THREADS;
 use super::value::{Effort, Kink, Value, at_kink, extremum};
 use crate::case::{Case, program::Program};
@@ -39,7 +39,7 @@ pub struct Evaluation<'a> {
     effort: Effort,
     stores: Vec<Store>,
     shared: Shared,
-    norm_parts: Mutex<HashMap<NormKey, Option<RowParts>>>,
+    norm_parts: Mutex<(HashMap<NormKey, Option<RowParts>>, KnownSizes)>,
     /// How many elements of nodes have been evaluated; a reduction of n elements counts n.
     pub evaluations: u64,
 }

@@ -12,6 +12,8 @@ use super::radius::Radius;
 use super::tails::{self, Tails};
 use crate::graph::Power;
 use rug::{Float, Integer, Rational, ops::Pow};
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 /// ±radicand^(1/degree) · ∏ atom^power, which is not 0.
@@ -66,6 +68,19 @@ impl RowParts {
         Some((norm, slope))
     }
 
+    /// Makes it hold the same memory as rows of the same sizes that were known before.
+    pub fn shared(mut self, known: &mut KnownSizes) -> RowParts {
+        for (atom, _) in &mut self.norm.atoms {
+            if let Atom::Norm { sizes, .. } = atom {
+                let first = known.0.entry(sizes.hash).or_insert_with(|| Arc::clone(sizes));
+                if first == sizes {
+                    *sizes = Arc::clone(first);
+                }
+            }
+        }
+        self
+    }
+
     /// The norm.
     pub fn norm(&self) -> Parts {
         Parts::from(self.norm.clone())
@@ -95,14 +110,42 @@ impl RowParts {
 /// A positive number that has no exact form, known by its exact arguments.
 #[derive(Clone, Debug, PartialEq)]
 enum Atom {
-    /// The norm of these sorted sizes to a degree.
-    Norm { p: f64, epsilon: f64, sizes: Arc<Vec<Float>> },
+    /// The norm of these sizes to a degree.
+    Norm { p: f64, epsilon: f64, sizes: Arc<Sizes> },
     /// ln(1 + e^−size).
     Tail(Float),
     /// ln n of a whole number n ≥ 2.
     Ln(Integer),
     /// e^x.
     Exp(Float),
+}
+
+/// The sizes of a row, sorted, and a hash of them. Every element of a gradient asks whether its row's sizes are those of another
+/// row: without the hash, and without one memory for equal ones, long rows would be gone through each time.
+#[derive(Debug)]
+struct Sizes {
+    sorted: Vec<Float>,
+    hash: u64,
+}
+
+impl Sizes {
+    fn of(mut sizes: Vec<Float>) -> Sizes {
+        sizes.sort_by(|a, b| a.total_cmp(b));
+        let mut hasher = DefaultHasher::new();
+        // Equal numbers have equal f64s, whatever their precisions are.
+        sizes.iter().for_each(|size| size.to_f64().to_bits().hash(&mut hasher));
+        Sizes { sorted: sizes, hash: hasher.finish() }
+    }
+}
+
+/// The sizes of rows, by their hashes; of several with one hash the first.
+#[derive(Default)]
+pub struct KnownSizes(HashMap<u64, Arc<Sizes>>);
+
+impl PartialEq for Sizes {
+    fn eq(&self, other: &Sizes) -> bool {
+        std::ptr::eq(self, other) || self.hash == other.hash && self.sorted == other.sorted
+    }
 }
 
 /// Beyond this many bits a rational is not worth building.
@@ -432,11 +475,10 @@ impl Monomial {
                 _ => return None,
             }
         }
-        sizes.sort_by(|a, b| a.total_cmp(b));
         let some = !sizes.is_empty() || epsilon > 0.0;
-        some.then(|| Monomial {
-            atoms: vec![(Atom::Norm { p, epsilon, sizes: Arc::new(sizes) }, 1.0)],
-            ..Monomial::one()
+        some.then(|| {
+            let sizes = Arc::new(Sizes::of(sizes));
+            Monomial { atoms: vec![(Atom::Norm { p, epsilon, sizes }, 1.0)], ..Monomial::one() }
         })
     }
 }

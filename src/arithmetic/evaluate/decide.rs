@@ -172,9 +172,11 @@ impl Evaluation<'_> {
             Op::Norm { p, epsilon } | Op::NormGradient { p, epsilon } => {
                 let key = self.norm_key(id, element)?;
                 let mut known = self.norm_parts.lock().unwrap_or_else(PoisonError::into_inner);
+                let (known, sizes) = &mut *known;
                 let parts = known.entry(key).or_insert_with(|| {
                     let mut hulls = Vec::new();
-                    RowParts::of(&self.row(id, 0, key.1, &mut hulls), p.power(), epsilon.get())
+                    let parts = RowParts::of(&self.row(id, 0, key.1, &mut hulls), p.power(), epsilon.get());
+                    parts.map(|parts| parts.shared(sizes))
                 });
                 match node.op {
                     Op::NormGradient { .. } => parts.as_ref()?.slope(&self.ball(id, 0, element)),
