@@ -138,15 +138,15 @@ impl Sizes {
     }
 }
 
-/// The sizes of rows, by their hashes; of several with one hash the first.
-#[derive(Default)]
-pub struct KnownSizes(HashMap<u64, Arc<Sizes>>);
-
 impl PartialEq for Sizes {
     fn eq(&self, other: &Sizes) -> bool {
         std::ptr::eq(self, other) || self.hash == other.hash && self.sorted == other.sorted
     }
 }
+
+/// The sizes of rows, by their hashes; of several with one hash the first.
+#[derive(Default)]
+pub struct KnownSizes(HashMap<u64, Arc<Sizes>>);
 
 /// Beyond this many bits a rational is not worth building.
 const MOST_BITS: u32 = 1 << 16;

@@ -1,5 +1,5 @@
-//! Numbers of MPFR that take over each other's memory: what a thread is done with, its next number uses, so that an evaluation
-//! after the first asks for none.
+//! Numbers of MPFR that take over each other's memory: what a thread is done with, its next number uses. What MPFR's functions need
+//! inside, numbers beyond those that are kept, and a thread's first evaluation still ask the allocator.
 
 use rug::float::{Round, Special};
 use rug::ops::AssignRound;
