@@ -120,6 +120,17 @@ impl Proof {
         Proof { truths, open, cost }
     }
 
+    /// What balls of f64 prove.
+    fn by_singles(program: &Program, case: &Case, grid: &Grid) -> Option<Proof> {
+        let evaluation = fast::Evaluation::run(program, case)?;
+        let found = (0..program.outputs.len()).map(|output| evaluation.truths(output, grid));
+        let (truths, open): (Vec<Vec<Truth>>, Vec<Vec<usize>>) = found.unzip();
+        let elements = truths.iter().map(Vec::len).sum();
+        let cost =
+            Cost { evaluations: evaluation.evaluations, bits: FAST_PRECISION, elements, ..Cost::default() };
+        Some(Proof { truths, open, cost })
+    }
+
     fn is_complete(&self) -> bool {
         self.open.iter().all(Vec::is_empty)
     }
@@ -146,13 +157,8 @@ impl Proof {
 /// What balls of f64 prove, and of what they leave open balls of double-doubles; nothing on a machine that they cannot be had
 /// on. Balls of f64 have no room for the bits that the truth of an f64 needs.
 fn fast_proof(program: &Program, case: &Case) -> Proof {
-    let mut proof = Proof::nothing(program);
-    if let Some(grid) = Grid::of(case.format) {
-        let Some(evaluation) = fast::Evaluation::run(program, case) else { return proof };
-        let found = (0..program.outputs.len()).map(|output| evaluation.truths(output, &grid));
-        (proof.truths, proof.open) = found.unzip();
-        proof.cost = Cost { evaluations: evaluation.evaluations, bits: FAST_PRECISION, ..proof.cost };
-    }
+    let singles = Grid::of(case.format).and_then(|grid| Proof::by_singles(program, case, &grid));
+    let mut proof = singles.unwrap_or_else(|| Proof::nothing(program));
     if proof.is_complete() {
         return proof;
     }

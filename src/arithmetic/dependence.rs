@@ -4,6 +4,7 @@
 
 use crate::case::program::Program;
 use crate::graph::{NodeId, Op};
+use std::ops::Range;
 
 /// The elements of a node that are needed, and their number.
 #[derive(Clone)]
@@ -13,6 +14,18 @@ pub(super) struct Marks {
 }
 
 impl Marks {
+    /// Of so many elements none.
+    fn nothing(length: usize) -> Marks {
+        Marks { needed: vec![false; length], count: 0 }
+    }
+
+    /// These too.
+    fn add(&mut self, elements: Range<usize>) {
+        let needed = &mut self.needed[elements];
+        self.count += needed.iter().filter(|&&needed| !needed).count();
+        needed.fill(true);
+    }
+
     /// The needed elements in order.
     pub fn elements(&self) -> impl Iterator<Item = usize> + '_ {
         self.needed.iter().enumerate().filter(|&(_, &needed)| needed).map(|(element, _)| element)
@@ -32,10 +45,7 @@ impl Dependence<'_> {
         let nodes = self.0.graph.nodes();
         let mut needs: Needs = vec![None; nodes.len()];
         let mark = |needs: &mut Needs, (id, element): (NodeId, usize)| {
-            let none = || Marks { needed: vec![false; nodes[id].len()], count: 0 };
-            let marks = needs[id].get_or_insert_with(none);
-            marks.count += usize::from(!marks.needed[element]);
-            marks.needed[element] = true;
+            needs[id].get_or_insert_with(|| Marks::nothing(nodes[id].len())).add(element..element + 1);
         };
         for ((_, id), elements) in self.0.outputs.iter().zip(wanted) {
             elements.iter().for_each(|&element| mark(&mut needs, self.source(*id, element)));
@@ -60,6 +70,12 @@ impl Dependence<'_> {
                         let row = self.row_number(id, element);
                         if !std::mem::replace(&mut marked_rows[row], true) {
                             for &arg in &nodes[id].args {
+                                let whole = self.beneath_reshapes(arg);
+                                if stride == 1 && !nodes[whole].op.is_view() {
+                                    let none = || Marks::nothing(nodes[whole].len());
+                                    needs[whole].get_or_insert_with(none).add(row * n..(row + 1) * n);
+                                    continue;
+                                }
                                 for k in 0..n {
                                     mark(&mut needs, self.source(arg, row_element(row, k, n, stride)));
                                 }
@@ -97,6 +113,15 @@ impl Dependence<'_> {
         } else {
             element
         }
+    }
+
+    /// Follows the views that keep every element in its place.
+    fn beneath_reshapes(self, mut id: NodeId) -> NodeId {
+        let nodes = self.0.graph.nodes();
+        while matches!(nodes[id].op, Op::Reshape | Op::StopGradient | Op::GradientTo) {
+            id = nodes[id].args[0];
+        }
+        id
     }
 
     /// Follows views to the computed element that stands behind an element.

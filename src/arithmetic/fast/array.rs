@@ -3,7 +3,8 @@
 
 use super::ball::{Accumulate, Ball, Divide, Number};
 use super::pool;
-use super::rows::{FEW, sum};
+use super::rows::{BLOCK, FEW, sum};
+use super::shares::Shares;
 use crate::arithmetic::ball::Side;
 use std::ops::Range;
 use std::rc::Rc;
@@ -21,9 +22,19 @@ pub(super) enum Array<'a, M: Number> {
     Over(Rc<Array<'a, M>>, Ball<M>),
     /// A few known elements in order, of so many.
     Sparse(Vec<(usize, Ball<M>)>, usize),
+    /// Exponentials over their rows' sums, not divided yet.
+    Shares(Shares<M>),
 }
 
 use Array::{Exact, Over, Repeated, Sparse};
+
+/// What is read at a time.
+pub(super) enum Block<'b, M: Number> {
+    /// Midpoints and radii of balls that are not one-sided.
+    Plain(&'b [M], &'b [f64]),
+    /// One ball.
+    One(Ball<M>),
+}
 
 /// A ball for each element, one-sided where `side` says so.
 pub(super) struct Columns<M: Number> {
@@ -40,9 +51,9 @@ impl<M: Number> Columns<M> {
         Ball::of_parts(self.mid[element], self.rad[element], side)
     }
 
-    /// Zeros, to be set.
-    pub fn zeros(length: usize) -> Columns<M> {
-        Columns { mid: M::zeros(length), rad: pool::zeros(length), side: Vec::new() }
+    /// To be set, each element; until then they are anything.
+    pub fn unset(length: usize) -> Columns<M> {
+        Columns { mid: M::unset(length), rad: pool::unset(length), side: Vec::new() }
     }
 
     #[inline(always)]
@@ -78,7 +89,7 @@ impl<M: Number> Columns<M> {
     #[inline(always)]
     pub fn from_iter(balls: impl ExactSizeIterator<Item = Ball<M>>) -> Columns<M> {
         let length = balls.len();
-        let (mut mid, mut rad, mut side) = (M::zeros(length), pool::zeros(length), Vec::new());
+        let (mut mid, mut rad, mut side) = (M::unset(length), pool::unset(length), Vec::new());
         for (i, ((mid, rad), ball)) in mid.iter_mut().zip(&mut rad).zip(balls).enumerate() {
             let (m, r, s) = ball.parts();
             (*mid, *rad) = (m, r);
@@ -136,6 +147,7 @@ impl<'a, M: Number> Array<'a, M> {
             Array::Columns(columns) => columns.mid.len(),
             Over(array, _) => array.len(),
             Sparse(_, length) => *length,
+            Array::Shares(shares) => shares.len(),
         }
     }
 
@@ -150,23 +162,7 @@ impl<'a, M: Number> Array<'a, M> {
                 Ok(found) => elements[found].1,
                 Err(_) => Ball::UNKNOWN,
             },
-        }
-    }
-
-    /// Puts another ball in an element's place.
-    pub fn set(&mut self, element: usize, ball: Ball<M>) {
-        match self {
-            Array::Columns(columns) => columns.set(element, ball),
-            Sparse(elements, _) => match elements.binary_search_by_key(&element, |&(at, _)| at) {
-                Ok(found) => elements[found].1 = ball,
-                Err(place) => elements.insert(place, (element, ball)),
-            },
-            array => {
-                let mut columns = Columns::zeros(array.len());
-                (0..array.len()).for_each(|i| columns.set(i, array.get(i)));
-                columns.set(element, ball);
-                *array = Array::Columns(columns);
-            }
+            Array::Shares(shares) => shares.get(element),
         }
     }
 
@@ -200,6 +196,44 @@ impl<'a, M: Number> Array<'a, M> {
         }
     }
 
+    /// A ball for each element.
+    pub fn to_columns(&self) -> Columns<M> {
+        let mut columns = Columns::unset(self.len());
+        let mut at = 0;
+        self.for_each(|ball| {
+            columns.set(at, ball);
+            at += 1;
+        });
+        columns
+    }
+
+    /// f of all balls, many at a time where that can be, in order.
+    #[inline(always)]
+    pub fn for_each_block(&self, mut f: impl FnMut(Block<'_, M>)) {
+        match (self, self.plain(0..self.len())) {
+            (_, Some((mid, rad))) => f(Block::Plain(mid, rad)),
+            (Array::Shares(shares), _) => shares.for_each_block(f),
+            _ => {
+                let (mut mid, mut rad, mut count) = ([M::ZERO; BLOCK], [0.0; BLOCK], 0);
+                self.for_each(|ball| {
+                    let (m, r, side) = ball.parts();
+                    if side == Side::Any {
+                        (mid[count], rad[count]) = (m, r);
+                        count += 1;
+                    }
+                    if side != Side::Any || count == BLOCK {
+                        f(Block::Plain(&mid[..count], &rad[..count]));
+                        count = 0;
+                    }
+                    if side != Side::Any {
+                        f(Block::One(ball));
+                    }
+                });
+                f(Block::Plain(&mid[..count], &rad[..count]));
+            }
+        }
+    }
+
     /// Σ of a range.
     pub fn sum(&self, range: Range<usize>) -> Ball<M> {
         match self {
@@ -220,6 +254,7 @@ impl<'a, M: Number> Array<'a, M> {
                 array.for_each_plain(|ball| f(divisor.divide(ball)));
             }
             Sparse(..) => self.for_each_plain(f),
+            Array::Shares(shares) => shares.for_each(f),
         }
     }
 
@@ -229,6 +264,7 @@ impl<'a, M: Number> Array<'a, M> {
         match self {
             Exact(values) => values.iter().for_each(|&x| f(Ball::exact(x))),
             Array::Columns(columns) => columns.iter().for_each(f),
+            Array::Shares(shares) => shares.for_each(f),
             array => (0..array.len()).for_each(|i| f(array.get(i))),
         }
     }
@@ -241,6 +277,7 @@ impl<'a, M: Number> Array<'a, M> {
             Exact(values) => Array::Columns(Columns::from_iter(values.iter().map(|&x| f(Ball::exact(x))))),
             Array::Columns(columns) => Array::Columns(Columns::from_iter(columns.iter().map(f))),
             Over(..) | Sparse(..) => Array::from_fn(self.len(), |i| f(self.get(i))),
+            Array::Shares(_) => Array::Columns(self.to_columns()).map(f),
         }
     }
 
@@ -266,6 +303,8 @@ impl<'a, M: Number> Array<'a, M> {
                 let balls = a.iter().zip(b.iter()).map(|(&a, &b)| f(Ball::exact(a), Ball::exact(b)));
                 Array::Columns(Columns::from_iter(balls))
             }
+            (Array::Shares(_), _) => Array::Columns(self.to_columns()).zip(other, f),
+            (_, Array::Shares(_)) => self.zip(&Array::Columns(other.to_columns()), f),
             _ => Array::from_fn(self.len(), |i| f(self.get(i), other.get(i))),
         }
     }

@@ -71,8 +71,8 @@ pub trait Number: Copy + PartialEq + std::fmt::Debug + Default + 'static {
     /// x^(1/p) of a positive ball, p ≥ 1.
     fn positive_root(x: Ball<Self>, p: f64) -> Ball<Self>;
 
-    /// A column of zeros.
-    fn zeros(length: usize) -> Vec<Self> {
+    /// A column to be written; until then its numbers are anything.
+    fn unset(length: usize) -> Vec<Self> {
         vec![Self::ZERO; length]
     }
     /// A column that is not needed any more.

@@ -36,36 +36,27 @@ impl Grid {
 
     /// The truth that a ball fixes.
     pub fn truth(&self, ball: Ball) -> Option<Truth> {
-        let mut truth = OPEN;
-        let mut open = Vec::new();
-        self.settle(ball, (0, &mut truth), &mut open);
-        open.is_empty().then_some(truth)
+        let (mut truths, mut open) = (Vec::new(), Vec::new());
+        self.settle(std::iter::once(ball), &mut truths, &mut open);
+        truths.pop().filter(|_| open.is_empty())
     }
 
-    /// The truths of balls that are not one-sided, and the places of those that are left open.
-    pub(super) fn settle_columns(
+    /// Appends the truths that balls fix, and the places of those that are left open.
+    #[inline(always)]
+    pub(super) fn settle(
         &self,
-        mid: &[f64],
-        rad: &[f64],
-        truths: &mut [Truth],
+        balls: impl ExactSizeIterator<Item = Ball>,
+        truths: &mut Vec<Truth>,
         open: &mut Vec<usize>,
     ) {
-        for (slot, (&mid, &rad)) in truths.iter_mut().enumerate().zip(mid.iter().zip(rad)) {
-            self.settle(Ball::around(mid, rad), slot, open);
-        }
-    }
-
-    /// Puts the truth that a ball fixes where it belongs, or notes the place.
-    #[inline(always)]
-    pub(super) fn settle(&self, ball: Ball, (at, slot): (usize, &mut Truth), open: &mut Vec<usize>) {
-        if let Some((mantissa, exponent)) = self.common(ball) {
-            *slot = Truth::Proved(Canonical { mantissa, exponent, exact: false });
-        } else {
-            match self.uncommon(ball) {
-                Some(truth) => *slot = truth,
-                None => open.push(at),
-            }
-        }
+        let first = truths.len();
+        truths.extend(balls.enumerate().map(|(k, ball)| match self.common(ball) {
+            Some((mantissa, exponent)) => Truth::Proved(Canonical { mantissa, exponent, exact: false }),
+            None => self.uncommon(ball).unwrap_or_else(|| {
+                open.push(first + k);
+                OPEN
+            }),
+        }));
     }
 
     /// The truth that a ball of double-doubles fixes.

@@ -18,6 +18,7 @@ mod operations;
 mod pairs;
 mod pool;
 mod rows;
+mod shares;
 pub mod single;
 #[cfg(test)]
 mod tests;
@@ -26,7 +27,7 @@ use super::dependence::{Dependence, Needs};
 use crate::case::{Case, program::Program};
 use crate::graph::{Degree, NodeId, Real};
 use crate::truth::Truth;
-use array::Array;
+use array::{Array, Block};
 use ball::{Ball, Number};
 use double::Double;
 use elementary as f;
@@ -77,19 +78,15 @@ impl<'a> Evaluation<'a> {
     /// What the balls of an output fix, and the places of what they leave open, which stands as [`OPEN`].
     pub fn truths(&self, output: usize, grid: &Grid) -> (Vec<Truth>, Vec<usize>) {
         let id = self.program.outputs[output].1;
-        let (mut truths, mut open) = (vec![OPEN; self.program.graph.nodes()[id].len()], Vec::new());
-        match &self.stores[id] {
-            Some(values) => match values.plain(0..values.len()) {
-                Some((mid, rad)) => grid.settle_columns(mid, rad, &mut truths, &mut open),
-                None => {
-                    let mut slots = truths.iter_mut().enumerate();
-                    values.for_each(|ball| {
-                        slots.next().into_iter().for_each(|slot| grid.settle(ball, slot, &mut open));
-                    });
-                }
-            },
-            None => open.extend(0..truths.len()),
-        }
+        let (mut truths, mut open) = (Vec::with_capacity(self.program.graph.nodes()[id].len()), Vec::new());
+        let values = self.stores[id].as_ref().expect("outputs are kept");
+        values.for_each_block(|block| match block {
+            Block::Plain(mid, rad) => {
+                let balls = mid.iter().zip(rad).map(|(&mid, &rad)| Ball::around(mid, rad));
+                grid.settle(balls, &mut truths, &mut open);
+            }
+            Block::One(ball) => grid.settle(std::iter::once(ball), &mut truths, &mut open),
+        });
         (truths, open)
     }
 }

@@ -1,9 +1,10 @@
 //! What each operation of the graph is over arrays of fast balls.
 
 use super::array::{Array, Columns};
-use super::ball::{Accumulate, Ball, Divide, Number};
+use super::ball::{Accumulate, Ball, Number};
 use super::elementary as f;
 use super::rows::{Exponentials, RowExponentials, maximum, sum};
+use super::shares::Shares;
 use super::{Evaluation, Shared, divergence, pairs};
 use crate::arithmetic::dependence::{broadcast_source, row_element};
 use crate::graph::{Degree, Node, NodeId, Op, Power, Real};
@@ -317,7 +318,7 @@ impl<'a, M: Number> Evaluation<'a, M> {
             }),
             (Op::Softmax, _) => match self.exact_shares(&shared, None) {
                 Some(shares) => shares,
-                None => self.softmax(id, &shared, n),
+                None => self.softmax(id, &shared, n, Vec::new()),
             },
             (Op::LogSoftmax, _) => {
                 self.each(id, |i| of_element(i, &|row, c| row.surprise(c, x.get(i)).neg()))
@@ -326,14 +327,13 @@ impl<'a, M: Number> Evaluation<'a, M> {
                 if let Some(shares) = self.exact_shares(&shared, classes.first().copied()) {
                     return shares;
                 }
-                let mut shares = self.softmax(id, &shared, n);
-                for (at, row) in rows.iter().enumerate() {
-                    if let Some(row) = row {
-                        let i = at * n + classes[at];
-                        shares.set(i, row.softmax_minus_one(classes[at], shared.terms.get(i)));
-                    }
-                }
-                shares
+                let at_target = |(at, &class): (usize, &usize)| {
+                    let slope = |row: &RowExponentials<M>| {
+                        row.softmax_minus_one(class, shared.terms.get(at * n + class))
+                    };
+                    (class, of_row(at, &slope))
+                };
+                self.softmax(id, &shared, n, classes.iter().enumerate().map(at_target).collect())
             }
             (Op::SoftCrossEntropyGradient, Some(q)) => {
                 let total = |at: usize| sum(n, (0..n).map(|c| q.get(at * n + c)));
@@ -362,31 +362,20 @@ impl<'a, M: Number> Evaluation<'a, M> {
         Some(Array::Over(Rc::new(Array::Columns(terms)), row.total))
     }
 
-    /// Exponentials divided by their rows' sums.
-    fn softmax(&self, id: NodeId, shared: &Exponentials<M>, n: usize) -> Array<'a, M> {
-        if self.needs.is_some() {
-            let share = |i: usize| match &shared.rows[i / n] {
-                Some(row) => row.divisor.divide(shared.terms.get(i)),
-                None => Ball::UNKNOWN,
-            };
-            return self.each(id, share);
+    /// Exponentials divided by their rows' sums, but for the given place of each row; divided when they are read, where that is once.
+    fn softmax(
+        &self,
+        id: NodeId,
+        shared: &Rc<Exponentials<M>>,
+        n: usize,
+        given: Vec<(usize, Ball<M>)>,
+    ) -> Array<'a, M> {
+        let shares = Shares::of(shared.clone(), n, given);
+        match self.needs {
+            Some(_) => self.each(id, |i| shares.get(i)),
+            None if self.readers[id] > 1 => Array::Columns(Array::Shares(shares).to_columns()),
+            None => Array::Shares(shares),
         }
-        let mut shares = Columns::zeros(shared.terms.len());
-        for (at, row) in shared.rows.iter().enumerate() {
-            let span = at * n..(at + 1) * n;
-            let Some(row) = row else {
-                span.for_each(|i| shares.set(i, Ball::UNKNOWN));
-                continue;
-            };
-            let divided = match (shared.terms.plain(span.clone()), shares.slices(span.clone())) {
-                (Some(terms), Some(shares)) => row.divisor.divide_all(terms, shares),
-                _ => false,
-            };
-            if !divided {
-                span.for_each(|i| shares.set(i, row.divisor.divide(shared.terms.get(i))));
-            }
-        }
-        Array::Columns(shares)
     }
 }
 

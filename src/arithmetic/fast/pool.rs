@@ -13,19 +13,24 @@ thread_local! {
     static POOL: RefCell<Vec<Vec<f64>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Zeros.
-pub(super) fn zeros(length: usize) -> Vec<f64> {
+/// Stands where nothing has been written, in a debug build; no ball with it is known.
+const UNSET: f64 = if cfg!(debug_assertions) { f64::NAN } else { 0.0 };
+
+/// A column to be written; until then its numbers are anything, in a debug build NaN.
+pub(super) fn unset(length: usize) -> Vec<f64> {
     if length < SHORTEST {
-        return vec![0.0; length];
+        return vec![UNSET; length];
     }
     let kept = POOL.with_borrow_mut(|pool| {
         let at =
             pool.iter().position(|column| column.capacity() >= length && column.capacity() <= 4 * length)?;
         Some(pool.swap_remove(at))
     });
-    let Some(mut column) = kept else { return vec![0.0; length] };
-    column.clear();
-    column.resize(length, 0.0);
+    let Some(mut column) = kept else { return vec![UNSET; length] };
+    if cfg!(debug_assertions) {
+        column.clear();
+    }
+    column.resize(length, UNSET);
     column
 }
 
@@ -46,14 +51,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_used_again_is_zeros() {
-        let mut column = zeros(SHORTEST);
+    fn columns_are_used_again() {
+        let mut column = unset(SHORTEST);
         column.fill(7.0);
         let place = column.as_ptr();
         keep(column);
-        let again = zeros(SHORTEST);
+        let again = unset(SHORTEST);
         assert_eq!(again.as_ptr(), place);
-        assert!(again.len() == SHORTEST && again.iter().all(|&x| x == 0.0));
+        assert!(again.len() == SHORTEST && (!cfg!(debug_assertions) || again.iter().all(|x| x.is_nan())));
         (0..2 * KEPT).for_each(|_| keep(vec![1.0; SHORTEST]));
         assert_eq!(POOL.with_borrow(Vec::len), KEPT);
     }

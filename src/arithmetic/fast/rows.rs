@@ -6,6 +6,9 @@ use super::elementary::{exp, ln_1p, pow, root};
 use crate::graph::Power;
 use std::ops::Range;
 
+/// So many elements are worked on at a time, whose columns stay in the nearest cache.
+pub(super) const BLOCK: usize = 512;
+
 /// Fewer terms are added one after the other, which keeps the side of a sum that a term moves off a number.
 pub(super) const FEW: usize = 4;
 
@@ -71,7 +74,7 @@ impl<M: Number> Exponentials<M> {
             return quick;
         }
         let length = x.len();
-        let mut terms = Columns::zeros(length);
+        let mut terms = Columns::unset(length);
         let of_row = |row: usize| {
             let span = row * n..(row + 1) * n;
             let most_of = |top: usize| x.get(span.start + top);
@@ -81,21 +84,29 @@ impl<M: Number> Exponentials<M> {
                 return None;
             };
             let most = most_of(top);
-            // The functions first, then the sum: nothing waits for another.
-            let filled = match (x, terms.slices(span.clone())) {
-                (Array::Exact(x), Some((mid, rad))) => {
-                    M::exponentials(&x[span.clone()], most.high(), mid, rad)
-                }
-                _ => false,
-            };
-            if !filled {
-                span.clone().for_each(|i| terms.set(i, shifted(x.get(i), most)));
-            }
             let top_at = span.start + top;
-            terms.set(top_at, Ball::ONE);
-            let tail = terms.sum(M::Total::default(), span.start..top_at);
-            let tail = terms.sum(tail, top_at + 1..span.end).ball();
-            Some(RowExponentials::of(top, most, tail))
+            let mut tail = M::Total::default();
+            for start in span.clone().step_by(BLOCK) {
+                let block = start..(start + BLOCK).min(span.end);
+                // The functions first, then the sum: nothing waits for another.
+                let filled = match (x, terms.slices(block.clone())) {
+                    (Array::Exact(x), Some((mid, rad))) => {
+                        M::exponentials(&x[block.clone()], most.high(), mid, rad)
+                    }
+                    _ => false,
+                };
+                if !filled {
+                    block.clone().for_each(|i| terms.set(i, shifted(x.get(i), most)));
+                }
+                if block.contains(&top_at) {
+                    terms.set(top_at, Ball::ONE);
+                    tail = terms.sum(tail, block.start..top_at);
+                    tail = terms.sum(tail, top_at + 1..block.end);
+                } else {
+                    tail = terms.sum(tail, block);
+                }
+            }
+            Some(RowExponentials::of(top, most, tail.ball()))
         };
         let rows = (0..length.checked_div(n).unwrap_or(0)).map(of_row).collect();
         Exponentials { terms: Array::Columns(terms), rows }
@@ -146,17 +157,19 @@ fn greatest<M: Number>(x: &Array<'_, M>, span: Range<usize>) -> Option<usize> {
 
 /// The place of the first greatest number; `None` where one is NaN or +∞, or all are −∞.
 fn greatest_number(x: &[f64]) -> Option<usize> {
-    let is_fine = |x: &f64| *x < f64::INFINITY;
-    if !x.iter().fold(true, |fine, x| fine & is_fine(x)) {
-        return None;
-    }
     let larger = |a: f64, b: f64| if b > a { b } else { a };
-    let mut lanes = [f64::NEG_INFINITY; 8];
+    let (mut lanes, mut fine) = ([f64::NEG_INFINITY; 8], [true; 8]);
     for chunk in x.chunks(lanes.len()) {
-        lanes.iter_mut().zip(chunk).for_each(|(most, &x)| *most = larger(*most, x));
+        for ((most, fine), &x) in lanes.iter_mut().zip(&mut fine).zip(chunk) {
+            *most = larger(*most, x);
+            *fine &= x < f64::INFINITY;
+        }
     }
     let most = lanes.into_iter().fold(f64::NEG_INFINITY, larger);
-    x.iter().position(|&x| x == most).filter(|_| most > f64::NEG_INFINITY)
+    if most == f64::NEG_INFINITY || fine != [true; 8] {
+        return None;
+    }
+    x.iter().position(|&x| x == most)
 }
 
 impl<M: Number> RowExponentials<M> {

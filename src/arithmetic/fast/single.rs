@@ -188,8 +188,8 @@ impl Number for f64 {
         Ball::around(y.mid(), (y.rad() + extra) * UP)
     }
 
-    fn zeros(length: usize) -> Vec<f64> {
-        pool::zeros(length)
+    fn unset(length: usize) -> Vec<f64> {
+        pool::unset(length)
     }
 
     fn keep(column: Vec<f64>) {
