@@ -13,24 +13,22 @@ thread_local! {
     static POOL: RefCell<Vec<Vec<f64>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Stands where nothing has been written, in a debug build; no ball with it is known.
-const UNSET: f64 = if cfg!(debug_assertions) { f64::NAN } else { 0.0 };
-
-/// A column to be written; until then its numbers are anything, in a debug build NaN.
+/// A column to be written; until then its numbers are anything. With debug assertions they are 0: a ball that somebody forgets
+/// to write is exactly 0 then, which tests see.
 pub(super) fn unset(length: usize) -> Vec<f64> {
     if length < SHORTEST {
-        return vec![UNSET; length];
+        return vec![0.0; length];
     }
     let kept = POOL.with_borrow_mut(|pool| {
         let at =
             pool.iter().position(|column| column.capacity() >= length && column.capacity() <= 4 * length)?;
         Some(pool.swap_remove(at))
     });
-    let Some(mut column) = kept else { return vec![UNSET; length] };
+    let Some(mut column) = kept else { return vec![0.0; length] };
     if cfg!(debug_assertions) {
         column.clear();
     }
-    column.resize(length, UNSET);
+    column.resize(length, 0.0);
     column
 }
 
@@ -58,7 +56,7 @@ mod tests {
         keep(column);
         let again = unset(SHORTEST);
         assert_eq!(again.as_ptr(), place);
-        assert!(again.len() == SHORTEST && (!cfg!(debug_assertions) || again.iter().all(|x| x.is_nan())));
+        assert!(again.len() == SHORTEST && (!cfg!(debug_assertions) || again.iter().all(|&x| x == 0.0)));
         (0..2 * KEPT).for_each(|_| keep(vec![1.0; SHORTEST]));
         assert_eq!(POOL.with_borrow(Vec::len), KEPT);
     }
