@@ -3,6 +3,7 @@
 //! *Sound*: `None` unless every number of the ball has the same canonical form.
 
 use super::{Ball, Finite, Place, Radius, Side};
+use crate::arithmetic::number::Number;
 use crate::format::{Canonical, Format, Magnitude};
 use rug::Float;
 use std::cmp::Ordering;
@@ -24,8 +25,9 @@ impl Ball {
         let beside = |end: &Float, side: Side| just_beside(end, side).map(|m| m.round_to_odd(format));
         let claim = beside(&low, if *side == Side::Above { Side::Above } else { Side::Any })?;
         let same = beside(&high, if *side == Side::Below { Side::Below } else { Side::Any })?;
-        let odd = Float::with_val(64, claim.mantissa) << claim.exponent;
-        let apart = match (low.partial_cmp(&odd)?, high.partial_cmp(&odd)?) {
+        let mut odd = Number::new(64, claim.mantissa);
+        *odd <<= claim.exponent;
+        let apart = match (low.partial_cmp(&*odd)?, high.partial_cmp(&*odd)?) {
             (Ordering::Greater, _) | (_, Ordering::Less) => true,
             (Ordering::Equal, _) => *side == Side::Above,
             (_, Ordering::Equal) => *side == Side::Below,
