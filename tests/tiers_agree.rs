@@ -5,7 +5,7 @@
 
 use lossproof::arithmetic::ball::{Ball, Side};
 use lossproof::arithmetic::evaluate::Evaluation;
-use lossproof::arithmetic::fast::ball::{Ball as FastBall, Number};
+use lossproof::arithmetic::fast::ball::{Ball as FastBall, Midpoint};
 use lossproof::arithmetic::fast::{self, double::Double};
 use lossproof::arithmetic::value::{Effort, Value};
 use lossproof::case::program::Program;
@@ -55,17 +55,17 @@ fn every_node(case: &Case) -> Program {
 }
 
 /// The midpoints of both kinds of fast balls.
-trait Midpoint: Number {
+trait Comparable: Midpoint {
     fn exactly(self) -> Float;
 }
 
-impl Midpoint for f64 {
+impl Comparable for f64 {
     fn exactly(self) -> Float {
         Float::with_val(COMPARED, self)
     }
 }
 
-impl Midpoint for Double {
+impl Comparable for Double {
     fn exactly(self) -> Float {
         let (high, low) = self.parts();
         Float::with_val(COMPARED, high) + low
@@ -73,7 +73,7 @@ impl Midpoint for Double {
 }
 
 /// What is wrong with a fast ball beside MPFR's value; whether they were compared.
-fn flaw<M: Midpoint>(fast: FastBall<M>, value: &Value) -> Result<bool, String> {
+fn flaw<M: Comparable>(fast: FastBall<M>, value: &Value) -> Result<bool, String> {
     let Some((m, r)) = fast.enclosure() else { return Ok(false) };
     let m = m.exactly();
     let (mid, rad, side) = match value {

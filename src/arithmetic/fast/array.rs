@@ -1,7 +1,7 @@
 //! Arrays of fast balls, as columns: midpoints, radii, sides. Inputs stay where they are, one ball that stands everywhere is
 //! kept once, and sides are kept only where there is one.
 
-use super::ball::{Accumulate, Ball, Divide, Number};
+use super::ball::{Accumulate, Ball, Divide, Midpoint};
 use super::pool;
 use super::rows::{BLOCK, FEW, sum};
 use super::shares::Shares;
@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 /// An array of balls.
-pub(super) enum Array<'a, M: Number> {
+pub(super) enum Array<'a, M: Midpoint> {
     /// An input: exact numbers.
     Exact(&'a [f64]),
     /// The same ball everywhere.
@@ -29,7 +29,7 @@ pub(super) enum Array<'a, M: Number> {
 use Array::{Exact, Over, Repeated, Sparse};
 
 /// What is read at a time.
-pub(super) enum Block<'b, M: Number> {
+pub(super) enum Block<'b, M: Midpoint> {
     /// Midpoints and radii of balls that are not one-sided.
     Plain(&'b [M], &'b [f64]),
     /// One ball.
@@ -37,14 +37,14 @@ pub(super) enum Block<'b, M: Number> {
 }
 
 /// A ball for each element, one-sided where `side` says so.
-pub(super) struct Columns<M: Number> {
+pub(super) struct Columns<M: Midpoint> {
     mid: Vec<M>,
     rad: Vec<f64>,
     /// Empty where no ball is one-sided.
     side: Vec<Side>,
 }
 
-impl<M: Number> Columns<M> {
+impl<M: Midpoint> Columns<M> {
     #[inline(always)]
     pub fn get(&self, element: usize) -> Ball<M> {
         let side = if self.side.is_empty() { Side::Any } else { self.side[element] };
@@ -111,7 +111,7 @@ impl<M: Number> Columns<M> {
     }
 }
 
-impl<M: Number> Drop for Columns<M> {
+impl<M: Midpoint> Drop for Columns<M> {
     fn drop(&mut self) {
         M::keep(std::mem::take(&mut self.mid));
         pool::keep(std::mem::take(&mut self.rad));
@@ -125,7 +125,7 @@ fn set_side(sides: &mut Vec<Side>, length: usize, at: usize, side: Side) {
     sides[at] = side;
 }
 
-impl<'a, M: Number> Array<'a, M> {
+impl<'a, M: Midpoint> Array<'a, M> {
     /// Element by element, in order.
     #[inline(always)]
     pub fn from_fn(length: usize, mut f: impl FnMut(usize) -> Ball<M>) -> Array<'a, M> {

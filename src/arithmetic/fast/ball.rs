@@ -1,5 +1,5 @@
 //! One fast ball: a midpoint and an f64 radius that holds the true value. Midpoints are f64 ([`single`](super::single)) or
-//! double-double ([`double`](super::double)); what differs between them is [`Number`], the rest is here.
+//! double-double ([`double`](super::double)); what differs between them is [`Midpoint`], the rest is here.
 //!
 //! *Sound*: the true result of the true operands is inside. *Total*: what is not known (an overflow, a divisor around 0, no
 //! value at all) is [`Ball::UNKNOWN`], which every operation passes on. Fields are private: an unproved number leaves this
@@ -26,7 +26,7 @@ pub(super) const fn power(e: i32) -> f64 {
 }
 
 /// A kind of midpoint with its arithmetic.
-pub trait Number: Copy + PartialEq + std::fmt::Debug + Default + 'static {
+pub trait Midpoint: Copy + PartialEq + std::fmt::Debug + Default + 'static {
     /// 0.
     const ZERO: Self;
     /// 1.
@@ -85,14 +85,14 @@ pub trait Number: Copy + PartialEq + std::fmt::Debug + Default + 'static {
     }
 
     /// Σ exp(xᵢ − most) over rows of exact numbers of which `most` is the greatest, cheaper than the sum of
-    /// [`Number::exp_at`], to nearly 58 bits; where it can be had so.
+    /// [`Midpoint::exp_at`], to nearly 58 bits; where it can be had so.
     fn quick_sum(_rows: [&[f64]; 2], _most: f64) -> Option<Ball<Self>> {
         None
     }
 }
 
 /// A sum of many balls.
-pub trait Accumulate<M: Number>: Copy + Default {
+pub trait Accumulate<M: Midpoint>: Copy + Default {
     /// Adds a term.
     fn push(&mut self, term: Ball<M>);
     /// Adds terms that are neither one-sided nor infinite.
@@ -104,7 +104,7 @@ pub trait Accumulate<M: Number>: Copy + Default {
 }
 
 /// A divisor of many balls.
-pub trait Divide<M: Number>: Copy {
+pub trait Divide<M: Midpoint>: Copy {
     /// Division by this ball.
     fn new(ball: Ball<M>) -> Self;
     /// a divided by it.
@@ -163,7 +163,7 @@ fn side_of(sign: Option<i8>) -> Side {
     }
 }
 
-impl<M: Number> Ball<M> {
+impl<M: Midpoint> Ball<M> {
     /// Anything, no value included.
     pub const UNKNOWN: Ball<M> = Ball { mid: M::ZERO, rad: f64::INFINITY, side: Side::Any };
     /// Exactly 0.
@@ -372,7 +372,7 @@ impl<M: Number> Ball<M> {
 /// a + b where one of them is not finite, or their sum overflows: an infinity stays one, but for the other infinity.
 #[cold]
 #[inline(never)]
-pub(super) fn infinite_sum<M: Number>(a: Ball<M>, b: Ball<M>) -> Ball<M> {
+pub(super) fn infinite_sum<M: Midpoint>(a: Ball<M>, b: Ball<M>) -> Ball<M> {
     match (a.infinity(), b.infinity()) {
         (Some(sign), Some(other)) if sign == other => a,
         (Some(_), None) if b.is_known() => a,
@@ -384,7 +384,7 @@ pub(super) fn infinite_sum<M: Number>(a: Ball<M>, b: Ball<M>) -> Ball<M> {
 /// a · b where one of them is not finite, or their product overflows.
 #[cold]
 #[inline(never)]
-pub(super) fn infinite_product<M: Number>(a: Ball<M>, b: Ball<M>) -> Ball<M> {
+pub(super) fn infinite_product<M: Midpoint>(a: Ball<M>, b: Ball<M>) -> Ball<M> {
     let is_infinite = a.infinity().is_some() || b.infinity().is_some();
     match (a.extended_sign(), b.extended_sign()) {
         (Some(a), Some(b)) if is_infinite && a * b != 0 => Ball::infinite(a * b),
@@ -395,7 +395,7 @@ pub(super) fn infinite_product<M: Number>(a: Ball<M>, b: Ball<M>) -> Ball<M> {
 /// a / b where a is not finite, or the quotient overflows.
 #[cold]
 #[inline(never)]
-pub(super) fn infinite_quotient<M: Number>(a: Ball<M>, b: Ball<M>) -> Ball<M> {
+pub(super) fn infinite_quotient<M: Midpoint>(a: Ball<M>, b: Ball<M>) -> Ball<M> {
     match (a.infinity(), b.sign()) {
         (Some(a), Some(b)) if b != 0 => Ball::infinite(a * b),
         _ => Ball::UNKNOWN,
@@ -404,7 +404,7 @@ pub(super) fn infinite_quotient<M: Number>(a: Ball<M>, b: Ball<M>) -> Ball<M> {
 
 /// The side of a sum whose midpoints add exactly.
 #[inline(never)]
-pub(super) fn joined<M: Number>(a: Ball<M>, b: Ball<M>) -> Side {
+pub(super) fn joined<M: Midpoint>(a: Ball<M>, b: Ball<M>) -> Side {
     match (a.rad == 0.0, b.rad == 0.0) {
         (true, _) => b.side,
         (_, true) => a.side,
@@ -416,7 +416,7 @@ pub(super) fn joined<M: Number>(a: Ball<M>, b: Ball<M>) -> Side {
 /// The side of a sum that rounds to one of its terms: the other term, of known sign, moves the number off it, where that
 /// one is exact or on the same side already.
 #[inline(never)]
-pub(super) fn moved<M: Number>(a: Ball<M>, b: Ball<M>, s: M) -> Side {
+pub(super) fn moved<M: Midpoint>(a: Ball<M>, b: Ball<M>, s: M) -> Side {
     for (large, small) in [(a, b), (b, a)] {
         if s == large.mid {
             let side = side_of(small.sign());
@@ -431,7 +431,7 @@ pub(super) fn moved<M: Number>(a: Ball<M>, b: Ball<M>, s: M) -> Side {
 /// The side of a product whose midpoints' product is exact and not 0: an exact factor keeps or flips the other's side, and
 /// two positive numbers above their positive midpoints stay so.
 #[inline(never)]
-pub(super) fn product_side<M: Number>(a: Ball<M>, b: Ball<M>) -> Side {
+pub(super) fn product_side<M: Midpoint>(a: Ball<M>, b: Ball<M>) -> Side {
     match (a.rad == 0.0, b.rad == 0.0) {
         (true, false) => flipped_if(b.side, a.high() < 0.0),
         (false, true) => flipped_if(a.side, b.high() < 0.0),
@@ -445,7 +445,7 @@ pub(super) fn product_side<M: Number>(a: Ball<M>, b: Ball<M>) -> Side {
 /// The side of a quotient whose midpoints' quotient is exact: a⁺/n lies on the side that the sign of n says, a/n⁺ on the
 /// other side of a/n where a is positive.
 #[inline(never)]
-pub(super) fn quotient_side<M: Number>(a: Ball<M>, b: Ball<M>) -> Side {
+pub(super) fn quotient_side<M: Midpoint>(a: Ball<M>, b: Ball<M>) -> Side {
     match (a.rad == 0.0, b.rad == 0.0) {
         (false, true) => flipped_if(a.side, b.high() < 0.0),
         (true, false) => flipped_if(b.side, a.high() > 0.0),

@@ -5,7 +5,7 @@
 //! 5u² (theorem 5.3) and 9.8u² (theorem 6.2) of the result; here 64u² is taken, whose slack also covers what underflows for
 //! results of at least `SAFE`. Functions: `double_elementary`.
 
-use super::ball::{Accumulate, Ball, Divide, Number, SAFE, TINY, U, UP};
+use super::ball::{Accumulate, Ball, Divide, Midpoint, SAFE, TINY, U, UP};
 use super::ball::{infinite_product, infinite_quotient, infinite_sum};
 use super::ball::{joined, moved, power, product_side, quotient_side, two_product, two_sum};
 use super::double_elementary as f;
@@ -112,7 +112,7 @@ fn sign(a: Ball<Double>, b: Ball<Double>) -> Option<i8> {
     a.sign().zip(b.sign()).map(|(a, b)| a * b)
 }
 
-impl Number for Double {
+impl Midpoint for Double {
     const ZERO: Double = Double { high: 0.0, low: 0.0 };
     const ONE: Double = Double { high: 1.0, low: 0.0 };
     type Total = Total;

@@ -1,10 +1,10 @@
-//! Elementary functions of fast balls: one value at the midpoint with a bound of its error ([`Number`]), and a bound of what the
+//! Elementary functions of fast balls: one value at the midpoint with a bound of its error ([`Midpoint`]), and a bound of what the
 //! radius adds.
 //!
 //! *Sound*: what the radius r adds is said with each function. `TINY` also covers products with r that underflow. *Total*:
 //! where no bound is at hand the answer is not known, and MPFR gives it.
 
-use super::ball::{Ball, Number, SAFE, TINY, U, UP, power};
+use super::ball::{Ball, Midpoint, SAFE, TINY, U, UP, power};
 use crate::arithmetic::ball::Side;
 
 /// e^r − 1 ≤ r + r² for 0 ≤ r ≤ 1.
@@ -14,13 +14,13 @@ pub(super) fn growth(rad: f64) -> f64 {
 }
 
 /// The ball of a function that is exact at this midpoint and strictly increasing there.
-fn exact_at<M: Number>(y: f64, x: Ball<M>, rad: f64) -> Ball<M> {
+fn exact_at<M: Midpoint>(y: f64, x: Ball<M>, rad: f64) -> Ball<M> {
     if x.is_exact() { Ball::exact(y) } else { Ball::sided(M::of(y), rad * UP + TINY, x.side()) }
 }
 
 /// The ball around the value y, with its own error and the propagated one, of a number of known sign (where it is).
 #[inline(always)]
-pub(super) fn rounded<M: Number>((y, error): (M, f64), propagated: f64, sign: Option<i8>) -> Ball<M> {
+pub(super) fn rounded<M: Midpoint>((y, error): (M, f64), propagated: f64, sign: Option<i8>) -> Ball<M> {
     if y.high().abs() >= SAFE {
         // Infinite where y is: then not known.
         let rad = (error + propagated) * UP;
@@ -31,7 +31,7 @@ pub(super) fn rounded<M: Number>((y, error): (M, f64), propagated: f64, sign: Op
 
 /// e^x: |e^(m±r) − e^m| ≤ e^m·(e^r − 1), and e^m ≤ y(1 + 4u).
 #[inline(always)]
-pub(super) fn exp<M: Number>(x: Ball<M>) -> Ball<M> {
+pub(super) fn exp<M: Midpoint>(x: Ball<M>) -> Ball<M> {
     if x.rad() == 0.0 && x.high().abs() < f64::INFINITY {
         if x.high() == 0.0 {
             return Ball::ONE;
@@ -41,7 +41,7 @@ pub(super) fn exp<M: Number>(x: Ball<M>) -> Ball<M> {
     exp_of_ball(x)
 }
 
-fn exp_of_ball<M: Number>(x: Ball<M>) -> Ball<M> {
+fn exp_of_ball<M: Midpoint>(x: Ball<M>) -> Ball<M> {
     if x.is_minus_infinity() {
         return Ball::ZERO;
     }
@@ -56,7 +56,7 @@ fn exp_of_ball<M: Number>(x: Ball<M>) -> Ball<M> {
 }
 
 /// e^x − 1: as exp, with e^m ≤ |y|(1 + 4u) + 1.
-pub(super) fn expm1<M: Number>(x: Ball<M>) -> Ball<M> {
+pub(super) fn expm1<M: Midpoint>(x: Ball<M>) -> Ball<M> {
     if x.is_minus_infinity() {
         return Ball::exact(-1.0);
     }
@@ -75,7 +75,7 @@ pub(super) fn expm1<M: Number>(x: Ball<M>) -> Ball<M> {
 }
 
 /// ln x of a positive ball: |ln(m±r) − ln m| ≤ r/(m − r), by the mean value theorem; m ≥ high·(1 − u).
-pub(super) fn ln<M: Number>(x: Ball<M>) -> Ball<M> {
+pub(super) fn ln<M: Midpoint>(x: Ball<M>) -> Ball<M> {
     let least = x.high() * (1.0 - 4.0 * U) - x.rad();
     if !(x.is_known() && least > 0.0) {
         return Ball::UNKNOWN;
@@ -90,7 +90,7 @@ pub(super) fn ln<M: Number>(x: Ball<M>) -> Ball<M> {
 /// ln(1 + x): |ln(1+m±r) − ln(1+m)| ≤ r/(1 + m − r). The roundings of 1 + m − r are at most 4u of it, as r is at most half of
 /// 1 + m.
 #[inline(always)]
-pub(super) fn ln_1p<M: Number>(x: Ball<M>) -> Ball<M> {
+pub(super) fn ln_1p<M: Midpoint>(x: Ball<M>) -> Ball<M> {
     let one_more = 1.0 + x.high();
     if !(x.is_known() && x.rad() <= 0.5 * one_more && one_more > 0.0) {
         return Ball::UNKNOWN;
@@ -103,7 +103,7 @@ pub(super) fn ln_1p<M: Number>(x: Ball<M>) -> Ball<M> {
 }
 
 /// √x of a ball that is not negative: |√(m±r) − √m| ≤ r/(√m + √(m − r)) ≤ r/(√m·(2 − r/m)), and √m ≥ s(1 − 2u).
-pub(super) fn sqrt<M: Number>(x: Ball<M>) -> Ball<M> {
+pub(super) fn sqrt<M: Midpoint>(x: Ball<M>) -> Ball<M> {
     let (m, r) = (x.high(), x.rad());
     match x.sign() {
         Some(0) => Ball::ZERO,
@@ -122,7 +122,7 @@ pub(super) fn sqrt<M: Number>(x: Ball<M>) -> Ball<M> {
 }
 
 /// tanh x: |tanh′| ≤ 1; and |tanh x| < 1.
-pub(super) fn tanh<M: Number>(x: Ball<M>) -> Ball<M> {
+pub(super) fn tanh<M: Midpoint>(x: Ball<M>) -> Ball<M> {
     if !x.is_known() {
         return Ball::UNKNOWN;
     }
@@ -139,7 +139,7 @@ pub(super) fn tanh<M: Number>(x: Ball<M>) -> Ball<M> {
 /// e^−|x|, or e^|x| where x is of the other sign than its midpoint: what softplus and the sigmoid share. Not known where the
 /// midpoint is 0 and x is not, so that the midpoint's sign tells which.
 #[inline(always)]
-pub(super) fn decay<M: Number>(x: Ball<M>) -> Ball<M> {
+pub(super) fn decay<M: Midpoint>(x: Ball<M>) -> Ball<M> {
     if x.high() == 0.0 && x.rad() != 0.0 {
         return Ball::UNKNOWN;
     }
@@ -148,25 +148,25 @@ pub(super) fn decay<M: Number>(x: Ball<M>) -> Ball<M> {
 
 /// σ(x) = 1/(1 + e^−x) = e^x/(1 + e^x), from the decay of x.
 #[inline(always)]
-pub(super) fn sigmoid<M: Number>(x: Ball<M>, decay: Ball<M>) -> Ball<M> {
+pub(super) fn sigmoid<M: Midpoint>(x: Ball<M>, decay: Ball<M>) -> Ball<M> {
     let share = if x.high() >= 0.0 { Ball::ONE } else { decay };
     share.div(Ball::ONE.add(decay))
 }
 
 /// ln(1 + e^x) = x + ln(1 + e^−x), from the decay of x.
 #[inline(always)]
-pub(super) fn softplus<M: Number>(x: Ball<M>, decay: Ball<M>) -> Ball<M> {
+pub(super) fn softplus<M: Midpoint>(x: Ball<M>, decay: Ball<M>) -> Ball<M> {
     let tail = ln_1p(decay);
     if x.high() > 0.0 { x.add(tail) } else { tail }
 }
 
 /// ln 2.
-fn ln_2<M: Number>() -> Ball<M> {
+fn ln_2<M: Midpoint>() -> Ball<M> {
     rounded(M::ln_at(M::of(2.0)), 0.0, None)
 }
 
 /// ln cosh x: ln(1 + 2·sinh²(x/2)) near 0, elsewhere |x| + ln(1 + e^(−2|x|)) − ln 2.
-pub(super) fn log_cosh<M: Number>(x: Ball<M>) -> Ball<M> {
+pub(super) fn log_cosh<M: Midpoint>(x: Ball<M>) -> Ball<M> {
     let size = x.abs();
     if !(x.is_known() && x.rad() <= power(-10)) {
         return Ball::UNKNOWN;
@@ -186,14 +186,14 @@ pub(super) fn log_cosh<M: Number>(x: Ball<M>) -> Ball<M> {
 }
 
 /// ln 2π, of a double-double that is within 2^−107 of π: its parts are the nearest f64s of π and of the rest.
-pub(super) fn ln_two_pi<M: Number>() -> Ball<M> {
+pub(super) fn ln_two_pi<M: Midpoint>() -> Ball<M> {
     let pi = Ball::exact(std::f64::consts::PI).add(Ball::exact(1.224_646_799_147_353_2e-16));
     let pi = pi.add(Ball::around(M::ZERO, power(-107)));
     ln(pi.add(pi))
 }
 
 /// ½x² for |x| ≤ δ, δ·(|x| − ½δ) beyond; not known where the ball lies on both sides of δ.
-pub(super) fn huber<M: Number>(x: Ball<M>, delta: f64) -> Ball<M> {
+pub(super) fn huber<M: Midpoint>(x: Ball<M>, delta: f64) -> Ball<M> {
     let (size, bound) = (x.abs(), Ball::exact(delta));
     match size.compare(bound) {
         Some(-1 | 0) => Ball::exact(0.5).mul(x.mul(x)),
@@ -203,7 +203,7 @@ pub(super) fn huber<M: Number>(x: Ball<M>, delta: f64) -> Ball<M> {
 }
 
 /// x²/(2β) for |x| ≤ β, |x| − ½β beyond; not known where the ball lies on both sides of β.
-pub(super) fn smooth_l1<M: Number>(x: Ball<M>, beta: f64) -> Ball<M> {
+pub(super) fn smooth_l1<M: Midpoint>(x: Ball<M>, beta: f64) -> Ball<M> {
     let (size, bound) = (x.abs(), Ball::exact(beta));
     match size.compare(bound) {
         Some(-1 | 0) => Ball::exact(0.5).mul(x.mul(x)).div(bound),
@@ -213,7 +213,7 @@ pub(super) fn smooth_l1<M: Number>(x: Ball<M>, beta: f64) -> Ball<M> {
 }
 
 /// e^x − 1 − x: the series near 0, elsewhere as it stands.
-pub(super) fn expm1_minus<M: Number>(x: Ball<M>) -> Ball<M> {
+pub(super) fn expm1_minus<M: Midpoint>(x: Ball<M>) -> Ball<M> {
     if !(x.is_known() && x.rad() <= power(-10)) {
         return Ball::UNKNOWN;
     }
@@ -232,7 +232,7 @@ pub(super) fn expm1_minus<M: Number>(x: Ball<M>) -> Ball<M> {
 }
 
 /// x·ln y, 0 where x is 0 and y is not negative.
-pub(super) fn xlogy<M: Number>(x: Ball<M>, y: Ball<M>) -> Ball<M> {
+pub(super) fn xlogy<M: Midpoint>(x: Ball<M>, y: Ball<M>) -> Ball<M> {
     match y.sign() {
         Some(0 | 1) if x.is_zero() => Ball::ZERO,
         _ => x.mul(ln(y)),
@@ -240,7 +240,7 @@ pub(super) fn xlogy<M: Number>(x: Ball<M>, y: Ball<M>) -> Ball<M> {
 }
 
 /// x^p for a known p; whole powers up to 3 and square roots by the operations, which keep what is exact.
-pub(super) fn pow<M: Number>(x: Ball<M>, p: f64) -> Ball<M> {
+pub(super) fn pow<M: Midpoint>(x: Ball<M>, p: f64) -> Ball<M> {
     if !x.is_known() {
         return Ball::UNKNOWN;
     }
@@ -261,7 +261,7 @@ pub(super) fn pow<M: Number>(x: Ball<M>, p: f64) -> Ball<M> {
 }
 
 /// x^(1/p) of a ball that is not negative, p ≥ 1.
-pub(super) fn root<M: Number>(x: Ball<M>, p: f64) -> Ball<M> {
+pub(super) fn root<M: Midpoint>(x: Ball<M>, p: f64) -> Ball<M> {
     match (p, x.sign()) {
         (1.0, Some(0 | 1)) => x,
         (2.0, _) => sqrt(x),

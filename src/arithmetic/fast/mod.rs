@@ -28,7 +28,7 @@ use crate::case::{Case, program::Program};
 use crate::graph::{Degree, NodeId, Real};
 use crate::truth::Truth;
 use array::{Array, Block};
-use ball::{Ball, Number};
+use ball::{Ball, Midpoint};
 use double::Double;
 use elementary as f;
 use grid::Grid;
@@ -51,7 +51,7 @@ const LONG_SUM: usize = 256;
 pub const OPEN: Truth = Truth::Undecided { bits: 0 };
 
 /// An evaluation of a program's outputs over fast balls.
-pub struct Evaluation<'a, M: Number = f64> {
+pub struct Evaluation<'a, M: Midpoint = f64> {
     program: &'a Program,
     case: &'a Case,
     /// What is computed; everything where there is nothing here.
@@ -117,7 +117,7 @@ impl<'a> Evaluation<'a, Double> {
     }
 }
 
-impl<'a, M: Number> Evaluation<'a, M> {
+impl<'a, M: Midpoint> Evaluation<'a, M> {
     fn of(program: &'a Program, case: &'a Case, needs: Option<Needs>, quick: bool) -> Evaluation<'a, M> {
         let nodes = program.graph.nodes();
         let mut evaluation = Evaluation {

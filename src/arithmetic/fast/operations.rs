@@ -1,7 +1,7 @@
 //! What each operation of the graph is over arrays of fast balls.
 
 use super::array::{Array, Columns};
-use super::ball::{Accumulate, Ball, Number};
+use super::ball::{Accumulate, Ball, Midpoint};
 use super::elementary as f;
 use super::rows::{Exponentials, RowExponentials, maximum, sum};
 use super::shares::Shares;
@@ -10,7 +10,7 @@ use crate::arithmetic::dependence::{broadcast_source, row_element};
 use crate::graph::{Degree, Node, NodeId, Op, Power, Real};
 use std::rc::Rc;
 
-impl<'a, M: Number> Evaluation<'a, M> {
+impl<'a, M: Midpoint> Evaluation<'a, M> {
     /// The needed elements of a node; whatever is not known here is not known.
     pub(super) fn node(&mut self, id: NodeId, node: &Node) -> Shared<'a, M> {
         let length = node.len();
@@ -381,7 +381,7 @@ impl<'a, M: Number> Evaluation<'a, M> {
 
 /// The first, second or third as a is below, equal to, above b; not known where that is not decided.
 #[inline(always)]
-fn by_order<M: Number>(a: Ball<M>, b: Ball<M>, [below, equal, above]: [Ball<M>; 3]) -> Ball<M> {
+fn by_order<M: Midpoint>(a: Ball<M>, b: Ball<M>, [below, equal, above]: [Ball<M>; 3]) -> Ball<M> {
     match a.compare(b) {
         Some(-1) => below,
         Some(0) => equal,
@@ -391,7 +391,7 @@ fn by_order<M: Number>(a: Ball<M>, b: Ball<M>, [below, equal, above]: [Ball<M>; 
 }
 
 /// a·x + b·y, where a term whose factor is exactly 0 is left out, if the other factor is a number.
-pub(super) fn weighted_sum<M: Number>((a, x): (Ball<M>, Ball<M>), (b, y): (Ball<M>, Ball<M>)) -> Ball<M> {
+pub(super) fn weighted_sum<M: Midpoint>((a, x): (Ball<M>, Ball<M>), (b, y): (Ball<M>, Ball<M>)) -> Ball<M> {
     match (a.is_zero(), b.is_zero()) {
         (true, _) => b.mul(y),
         (_, true) => a.mul(x),
@@ -400,7 +400,7 @@ pub(super) fn weighted_sum<M: Number>((a, x): (Ball<M>, Ball<M>), (b, y): (Ball<
 }
 
 /// w·softplus(−z) − softplus(z) = (w − 1)·softplus(−|z|) − z, or − w·z below 0.
-fn softplus_gap<M: Number>(z: Ball<M>, w: Ball<M>, decay: Ball<M>) -> Ball<M> {
+fn softplus_gap<M: Midpoint>(z: Ball<M>, w: Ball<M>, decay: Ball<M>) -> Ball<M> {
     let tail = f::ln_1p(decay);
     let main = if z.high() < 0.0 { w.mul(z) } else { z };
     let rest = w.sub(Ball::ONE);
@@ -408,7 +408,7 @@ fn softplus_gap<M: Number>(z: Ball<M>, w: Ball<M>, decay: Ball<M>) -> Ball<M> {
 }
 
 /// The elements of an array repeated to another shape.
-fn broadcast<'a, M: Number>(values: &Shared<'a, M>, from: &[usize], to: &[usize]) -> Shared<'a, M> {
+fn broadcast<'a, M: Midpoint>(values: &Shared<'a, M>, from: &[usize], to: &[usize]) -> Shared<'a, M> {
     let length = to.iter().product();
     if let Some((values, divisor)) = values.over() {
         return Array::divided(broadcast(values, from, to), divisor);

@@ -2,21 +2,21 @@
 //!
 //! *Sound*: compositions of sound operations. What needs more than that (a clamped logarithm, a pole) is not known here.
 
-use super::ball::{Ball, Divide, Number};
+use super::ball::{Ball, Divide, Midpoint};
 use super::elementary as f;
 use super::operations::weighted_sum;
 use super::rows::sum;
 use crate::graph::{Focal, LogClamp, SoftTarget};
 
 /// Whether both logarithms are known to be above the clamp, whatever it is then.
-fn is_unclamped<M: Number>(p: Ball<M>, clamp: LogClamp) -> bool {
+fn is_unclamped<M: Midpoint>(p: Ball<M>, clamp: LogClamp) -> bool {
     let low = Ball::exact(clamp.low());
     let above = |log: Ball<M>| log.compare(low) == Some(1);
     clamp == LogClamp::None || above(f::ln(p)) && above(f::ln_1p(p.neg()))
 }
 
 /// −(y·ln p + (1−y)·ln(1−p)).
-pub(super) fn bce<M: Number>(p: Ball<M>, y: Ball<M>, clamp: LogClamp) -> Ball<M> {
+pub(super) fn bce<M: Midpoint>(p: Ball<M>, y: Ball<M>, clamp: LogClamp) -> Ball<M> {
     if !is_unclamped(p, clamp) {
         return Ball::UNKNOWN;
     }
@@ -24,7 +24,7 @@ pub(super) fn bce<M: Number>(p: Ball<M>, y: Ball<M>, clamp: LogClamp) -> Ball<M>
 }
 
 /// (p − y)/(p(1−p)), of which one of the quotients y/p and (1−y)/(1−p) is left where the other is 0.
-pub(super) fn bce_gradient<M: Number>(p: Ball<M>, y: Ball<M>, clamp: LogClamp) -> Ball<M> {
+pub(super) fn bce_gradient<M: Midpoint>(p: Ball<M>, y: Ball<M>, clamp: LogClamp) -> Ball<M> {
     let (q, no) = (Ball::ONE.sub(p), Ball::ONE.sub(y));
     match clamp {
         LogClamp::PyTorch(_) => Ball::UNKNOWN,
@@ -36,7 +36,7 @@ pub(super) fn bce_gradient<M: Number>(p: Ball<M>, y: Ball<M>, clamp: LogClamp) -
 }
 
 /// ln(1−p) − ln p, as ln(1 + (1−2p)/p) or −ln(1 + (2p−1)/(1−p)).
-pub(super) fn bce_target_gradient<M: Number>(p: Ball<M>, clamp: LogClamp) -> Ball<M> {
+pub(super) fn bce_target_gradient<M: Midpoint>(p: Ball<M>, clamp: LogClamp) -> Ball<M> {
     let q = Ball::ONE.sub(p);
     let gap = q.sub(p);
     match gap.sign() {
@@ -49,7 +49,7 @@ pub(super) fn bce_target_gradient<M: Number>(p: Ball<M>, clamp: LogClamp) -> Bal
 }
 
 /// σ(t)^γ·softplus(t), or its derivative by t; `decay` is e^−|t|.
-fn focal_term<M: Number>(t: Ball<M>, decay: Ball<M>, gamma: f64, derivative: bool) -> Ball<M> {
+fn focal_term<M: Midpoint>(t: Ball<M>, decay: Ball<M>, gamma: f64, derivative: bool) -> Ball<M> {
     let weight = match gamma {
         0.0 => Ball::ONE,
         // e^(γ·ln σ), ln σ(t) = −softplus(−t).
@@ -64,7 +64,7 @@ fn focal_term<M: Number>(t: Ball<M>, decay: Ball<M>, gamma: f64, derivative: boo
 }
 
 /// The focal loss of (z, y) or its derivative by z; `decay` is e^−|z|.
-pub(super) fn focal<M: Number>(
+pub(super) fn focal<M: Midpoint>(
     z: Ball<M>,
     y: Ball<M>,
     decay: Ball<M>,
@@ -93,7 +93,7 @@ pub(super) fn focal<M: Number>(
 
 /// q^γ·L, or γ·q^(γ−1)·q′·L + q^γ·(σ(z) − y), for a target between 0 and 1, with L the binary cross-entropy of (z, y) and the q
 /// of the form.
-fn soft_focal<M: Number>(z: Ball<M>, y: Ball<M>, decay: Ball<M>, form: Focal, derivative: bool) -> Ball<M> {
+fn soft_focal<M: Midpoint>(z: Ball<M>, y: Ball<M>, decay: Ball<M>, form: Focal, derivative: bool) -> Ball<M> {
     let no = Ball::ONE.sub(y);
     let (upper, lower) = (f::softplus(z, decay), f::softplus(z.neg(), decay));
     let entropy = no.mul(upper).add(y.mul(lower));
@@ -125,7 +125,7 @@ fn soft_focal<M: Number>(z: Ball<M>, y: Ball<M>, decay: Ball<M>, form: Focal, de
 }
 
 /// What two rows share: x·y, ‖x‖² + ε and ‖y‖² + ε, and the root of their product.
-pub(super) struct Cosine<M: Number> {
+pub(super) struct Cosine<M: Midpoint> {
     dot: Ball<M>,
     root: Ball<M>,
     squares: [Ball<M>; 2],
@@ -133,7 +133,7 @@ pub(super) struct Cosine<M: Number> {
     divisors: [M::Divisor; 2],
 }
 
-impl<M: Number> Cosine<M> {
+impl<M: Midpoint> Cosine<M> {
     /// Of two rows of n entries.
     pub fn of(
         n: usize,

@@ -1,7 +1,7 @@
 //! What rows of fast balls have in common: sums, exponentials, norms, maxima; computed once a row.
 
 use super::array::{Array, Columns};
-use super::ball::{Accumulate, Ball, Divide, Number, U};
+use super::ball::{Accumulate, Ball, Divide, Midpoint, U};
 use super::elementary::{exp, ln_1p, pow, root};
 use crate::graph::Power;
 use std::ops::Range;
@@ -13,7 +13,7 @@ pub(super) const BLOCK: usize = 512;
 pub(super) const FEW: usize = 4;
 
 /// Σ of balls.
-pub(super) fn sum<M: Number>(count: usize, terms: impl Iterator<Item = Ball<M>>) -> Ball<M> {
+pub(super) fn sum<M: Midpoint>(count: usize, terms: impl Iterator<Item = Ball<M>>) -> Ball<M> {
     if count <= FEW {
         return terms.reduce(Ball::add).unwrap_or(Ball::ZERO);
     }
@@ -39,7 +39,7 @@ impl Asked {
 }
 
 /// The exponentials of rows, shifted by their maxima, as one array, and what belongs to each row.
-pub(super) struct Exponentials<M: Number> {
+pub(super) struct Exponentials<M: Midpoint> {
     /// exp(xᵢ − x_max); exactly 1 at the maximum, exactly 0 where xᵢ = −∞.
     pub terms: Array<'static, M>,
     /// Of each row; `None` where a row has no finite maximum or something in it is not known, or it is not needed.
@@ -49,7 +49,7 @@ pub(super) struct Exponentials<M: Number> {
 /// The sum of a row's exponentials without the maximum's own 1, so that ln Σ = x_max + ln(1 + tail) and 1 − softmax_max =
 /// tail/(1 + tail) lose nothing.
 #[derive(Copy, Clone)]
-pub(super) struct RowExponentials<M: Number> {
+pub(super) struct RowExponentials<M: Midpoint> {
     /// Where the maximum is, in the row.
     pub top: usize,
     /// Its number.
@@ -64,7 +64,7 @@ pub(super) struct RowExponentials<M: Number> {
     pub ln_total: Ball<M>,
 }
 
-impl<M: Number> Exponentials<M> {
+impl<M: Midpoint> Exponentials<M> {
     /// Of the rows of `n` elements of an array.
     pub fn of(x: &Array<'_, M>, n: usize, asked: &Asked) -> Exponentials<M> {
         if asked.quick
@@ -133,12 +133,12 @@ impl<M: Number> Exponentials<M> {
 
 /// exp(x − x_max), exactly 0 for x = −∞.
 #[inline(always)]
-fn shifted<M: Number>(x: Ball<M>, most: Ball<M>) -> Ball<M> {
+fn shifted<M: Midpoint>(x: Ball<M>, most: Ball<M>) -> Ball<M> {
     if x.is_minus_infinity() { Ball::ZERO } else { exp(x.sub(most)) }
 }
 
 /// The place of the greatest midpoint of a row; `None` where an entry is not known, or all are −∞.
-fn greatest<M: Number>(x: &Array<'_, M>, span: Range<usize>) -> Option<usize> {
+fn greatest<M: Midpoint>(x: &Array<'_, M>, span: Range<usize>) -> Option<usize> {
     if let Array::Exact(values) = x {
         return greatest_number(&values[span]);
     }
@@ -172,7 +172,7 @@ fn greatest_number(x: &[f64]) -> Option<usize> {
     x.iter().position(|&x| x == most)
 }
 
-impl<M: Number> RowExponentials<M> {
+impl<M: Midpoint> RowExponentials<M> {
     fn of(top: usize, most: Ball<M>, tail: Ball<M>) -> RowExponentials<M> {
         let total = Ball::ONE.add(tail);
         RowExponentials { top, most, tail, total, divisor: M::Divisor::new(total), ln_total: ln_1p(tail) }
@@ -217,7 +217,7 @@ pub(super) struct RowNorm<M> {
     largest: Option<usize>,
 }
 
-impl<M: Number> RowNorm<M> {
+impl<M: Midpoint> RowNorm<M> {
     /// Of which nothing is known.
     pub const UNKNOWN: RowNorm<M> = RowNorm { norm: Ball::UNKNOWN, largest: None };
 
@@ -263,7 +263,7 @@ impl<M: Number> RowNorm<M> {
 }
 
 /// The greatest of a row, and where it is if it is known to be strictly above all others. Not known where it is not decided.
-pub(super) fn maximum<M: Number>(row: impl Iterator<Item = Ball<M>> + Clone) -> (Ball<M>, Option<usize>) {
+pub(super) fn maximum<M: Midpoint>(row: impl Iterator<Item = Ball<M>> + Clone) -> (Ball<M>, Option<usize>) {
     let best = row.clone().enumerate().fold(None, |best: Option<(usize, Ball<M>)>, (at, x)| match best {
         Some((_, most)) if x.high() > most.high() => Some((at, x)),
         None => Some((at, x)),

@@ -2,13 +2,13 @@
 //! the exponentials, and a long row's leaves the caches.
 
 use super::array::Block;
-use super::ball::{Ball, Divide, Number};
+use super::ball::{Ball, Divide, Midpoint};
 use super::rows::{BLOCK, Exponentials};
 use crate::arithmetic::ball::Side;
 use std::rc::Rc;
 
 /// The exponentials of rows over the rows' sums, but for one element of each row that may be given.
-pub(super) struct Shares<M: Number> {
+pub(super) struct Shares<M: Midpoint> {
     exponentials: Rc<Exponentials<M>>,
     /// The rows' length.
     n: usize,
@@ -16,7 +16,7 @@ pub(super) struct Shares<M: Number> {
     given: Vec<(usize, Ball<M>)>,
 }
 
-impl<M: Number> Shares<M> {
+impl<M: Midpoint> Shares<M> {
     /// Of rows of `n` elements each, the given ones in their places.
     pub fn of(exponentials: Rc<Exponentials<M>>, n: usize, given: Vec<(usize, Ball<M>)>) -> Shares<M> {
         debug_assert!(given.is_empty() || given.len() == exponentials.rows.len());

@@ -5,7 +5,7 @@
 //! `TINY`; for the exponential see `exponential`.
 
 use super::ball::{
-    Accumulate, Ball, Divide, Number, SAFE, TINY, U, UP, infinite_product, infinite_quotient, infinite_sum,
+    Accumulate, Ball, Divide, Midpoint, SAFE, TINY, U, UP, infinite_product, infinite_quotient, infinite_sum,
     joined, moved, power, product_side, quotient_side,
 };
 use super::ball::{two_product, two_sum};
@@ -14,7 +14,7 @@ use super::exponential::{self, table};
 use super::pool;
 use crate::arithmetic::ball::Side;
 
-impl Number for f64 {
+impl Midpoint for f64 {
     const ZERO: f64 = 0.0;
     const ONE: f64 = 1.0;
     type Total = Total;

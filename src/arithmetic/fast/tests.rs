@@ -1,7 +1,7 @@
 //! Each operation on points at the ends of its operands' balls: there the bounds are attained, so that a radius that is too
 //! small by a percent shows.
 
-use super::ball::{Accumulate, Ball, Divide, Number, power};
+use super::ball::{Accumulate, Ball, Divide, Midpoint, power};
 use super::double::Double;
 use super::elementary as f;
 use super::grid::Grid;
@@ -17,7 +17,7 @@ use rug::{Float, Rational};
 const EXACT: u32 = 1200;
 
 /// A kind of midpoint that is tried.
-trait Tried: Number {
+trait Tried: Midpoint {
     fn exactly(self) -> Rational;
     /// The number, with anything in the places behind it.
     fn near(x: f64, source: &mut Source) -> Self;
@@ -226,7 +226,7 @@ fn not_known<M: Tried>() {
 
 type Function<M> = (&'static str, fn(Ball<M>) -> Ball<M>, fn(Float) -> Float);
 
-fn functions<M: Number>() -> [Function<M>; 13] {
+fn functions<M: Midpoint>() -> [Function<M>; 13] {
     [
         ("exp", f::exp, Float::exp),
         ("expm1", f::expm1, Float::exp_m1),
