@@ -28,8 +28,15 @@ impl Marks {
 
     /// The needed elements in order.
     pub fn elements(&self) -> impl Iterator<Item = usize> + '_ {
-        self.needed.iter().enumerate().filter(|&(_, &needed)| needed).map(|(element, _)| element)
+        marked(&self.needed)
     }
+}
+
+/// The marked places in order; where few of many are marked, at a fraction of the cost of asking each.
+pub(super) fn marked(marks: &[bool]) -> impl Iterator<Item = usize> + '_ {
+    const PART: usize = 64;
+    let parts = marks.chunks(PART).enumerate().filter(|(_, part)| part.contains(&true));
+    parts.flat_map(|(at, part)| (0..part.len()).filter(|&k| part[k]).map(move |k| at * PART + k))
 }
 
 /// Of each node what is needed; `None` where nothing is, and for views.
@@ -51,6 +58,9 @@ impl Dependence<'_> {
             elements.iter().for_each(|&element| mark(&mut needs, self.source(*id, element)));
         }
         for id in (0..nodes.len()).rev() {
+            if nodes[id].args.is_empty() {
+                continue;
+            }
             let Some(marks) = needs[id].take() else { continue };
             let rows = self.rows_of(id);
             let mut marked_rows = vec![false; rows.map_or(0, |(rows, ..)| rows)];

@@ -23,7 +23,7 @@ pub mod single;
 #[cfg(test)]
 mod tests;
 
-use super::dependence::{Dependence, Needs};
+use super::dependence::{Dependence, Needs, marked};
 use crate::case::{Case, program::Program};
 use crate::graph::{Degree, NodeId, Real};
 use crate::truth::Truth;
@@ -203,8 +203,7 @@ impl<'a, M: Midpoint> Evaluation<'a, M> {
             None => Array::from_fn(length, f),
             // A few of many: what is not known takes no place.
             Some(needed) if self.count(id) < length / 16 => {
-                let marked = needed.iter().enumerate().filter(|&(_, &needed)| needed);
-                Array::Sparse(marked.map(|(i, _)| (i, f(i))).collect(), length)
+                Array::Sparse(marked(needed).map(|i| (i, f(i))).collect(), length)
             }
             Some(needed) => Array::from_fn(length, |i| if needed[i] { f(i) } else { Ball::UNKNOWN }),
         }
@@ -241,8 +240,7 @@ impl<'a, M: Midpoint> Evaluation<'a, M> {
         let mut rows = vec![false; count];
         let dependence = Dependence(self.program);
         for (id, needed) in self.readers_of(arg)?.filter(|&(id, _)| dependence.rows_of(id).is_some()) {
-            let elements = needed.iter().enumerate().filter(|&(_, &needed)| needed);
-            elements.for_each(|(element, _)| rows[dependence.row_number(id, element)] = true);
+            marked(needed).for_each(|element| rows[dependence.row_number(id, element)] = true);
         }
         Some(rows)
     }

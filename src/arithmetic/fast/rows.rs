@@ -3,6 +3,7 @@
 use super::array::{Array, Columns};
 use super::ball::{Accumulate, Ball, Divide, Midpoint, U};
 use super::elementary::{exp, ln_1p, pow, root};
+use crate::arithmetic::dependence::marked;
 use crate::graph::Power;
 use std::ops::Range;
 
@@ -122,7 +123,7 @@ impl<M: Midpoint> Exponentials<M> {
             let Some(top) = top else { return Some(None) };
             let (start, top_at, most) = (span.start, span.start + top, x[span.start + top]);
             let tail = M::quick_sum([&x[start..top_at], &x[top_at + 1..span.end]], most)?;
-            let marked = span.filter(|&i| elements[i]);
+            let marked = marked(&elements[span]).map(|at| start + at);
             terms.extend(marked.map(|i| (i, shifted(Ball::exact(x[i]), Ball::exact(most)))));
             Some(Some(RowExponentials::of(top, Ball::exact(most), tail)))
         };
