@@ -6,6 +6,9 @@
 //! and may say that the number lies strictly beside that sum, as one-sided balls do. *Sound*: terms are only put together
 //! where their ratio is exactly rational. Not complete: `None` means "not known".
 
+#[cfg(test)]
+mod tests;
+
 use super::ball::{Ball, Place, Side, joined};
 use super::elementary::small_fraction;
 use super::radius::Radius;
