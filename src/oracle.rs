@@ -139,6 +139,7 @@ impl Proof {
     fn raise_by_doubles(&mut self, program: &Program, case: &Case, quick: bool) {
         let run = fast::Evaluation::run_doubles(program, case, &self.open, quick);
         let Some(evaluation) = run else { return };
+        self.cost.by_doubles = self.cost.by_doubles.max(self.open.iter().map(Vec::len).sum());
         let grid = Grid::of_doubles(case.format);
         for (output, (truths, open)) in self.truths.iter_mut().zip(&mut self.open).enumerate() {
             open.retain(|&element| match evaluation.truth(output, element, &grid) {
@@ -162,7 +163,6 @@ fn fast_proof(program: &Program, case: &Case) -> Proof {
     if proof.is_complete() {
         return proof;
     }
-    proof.cost.by_doubles = proof.open.iter().map(Vec::len).sum();
     // For an f64 the quick sums have no bits to spare.
     if case.format != Format::F64 && fast::Evaluation::has_long_sums(program) {
         proof.raise_by_doubles(program, case, true);

@@ -1,5 +1,6 @@
-//! Numbers of MPFR that take over each other's memory: what one is done with, the next uses. What MPFR's functions need inside,
-//! numbers beyond those that are kept, and a process's first evaluation still ask the allocator.
+//! Numbers of MPFR that take over each other's memory: what one is done with, the next uses. The allocator is asked for what
+//! MPFR's functions need inside, for large numbers, and where none is kept: at first, and after threads have ended, whose
+//! numbers go with them.
 
 use rug::float::{Round, Special};
 use rug::ops::AssignRound;
@@ -73,8 +74,9 @@ impl Number {
     where
         Float: AssignRound<T, Round = Round, Ordering = Ordering>,
     {
+        let kept = if prec <= KEPT_BITS { unused() } else { None };
+        let mut number = kept.unwrap_or_else(|| Float::new(prec.max(LEAST_BITS)));
         // It is 0, which makes a change of precision cheap.
-        let mut number = unused().unwrap_or_else(|| Float::new(prec.max(LEAST_BITS)));
         number.set_prec(prec);
         let ternary = number.assign_round(value, round);
         (Number(Some(number)), ternary)

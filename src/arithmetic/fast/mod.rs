@@ -87,6 +87,7 @@ impl<'a> Evaluation<'a> {
             }
             Block::One(ball) => grid.settle(std::iter::once(ball), &mut truths, &mut open),
         });
+        debug_assert_eq!(truths.len(), self.program.graph.nodes()[id].len());
         (truths, open)
     }
 }

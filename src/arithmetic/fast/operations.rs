@@ -362,7 +362,7 @@ impl<'a, M: Midpoint> Evaluation<'a, M> {
         Some(Array::Over(Rc::new(Array::Columns(terms)), row.total))
     }
 
-    /// Exponentials divided by their rows' sums, but for the given place of each row; divided when they are read, where that is once.
+    /// Exponentials divided by their rows' sums, but for the given place of each row; divided when they are read, where one node or output reads them.
     fn softmax(
         &self,
         id: NodeId,
