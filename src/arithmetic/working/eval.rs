@@ -4,11 +4,12 @@ use super::ball::Ball;
 use super::cosine::Cosine;
 use super::model::Model;
 use super::norm::{Norm, normalized};
-use super::orders::{Products, addends, bracketed, divided_early, products};
+use super::orders::{Products, bracketed, divided_early, in_any_order, products};
 use super::range::{LEFT, Left, MET, left, open_choices};
 use super::softmax::Row;
 use super::sum::{Accumulator, Sides};
 use super::ties::Ties;
+use super::uses::Uses;
 use super::views::{around, broadcast, concatenate, slice};
 use crate::case::{
     Case,
@@ -26,27 +27,28 @@ pub(super) enum Upstream {
     Ones,
 }
 
-/// The values of the nodes that the outputs need.
+/// The balls of a node.
+type Values = Rc<Vec<Ball>>;
+
+/// The values of the nodes that the outputs need, each as long as something needs it.
 pub(super) struct Run {
-    values: Vec<Rc<[Ball]>>,
+    values: Vec<Values>,
     left: Vec<Left>,
     products: Vec<Products>,
+    uses: Uses,
 }
 
 impl Run {
-    /// Evaluates a case's graph. Nodes that do not depend on the upstream are taken from `known` where that is given:
-    /// an earlier run of the same case and model.
-    pub fn of(program: &Program, case: &Case, model: &Model, upstream: Upstream, known: Option<&Run>) -> Run {
+    /// Evaluates a case's graph for its outputs, or to be `known` to another run, which takes the nodes from it that do not depend
+    /// on the upstream: a run of the same case and model.
+    pub fn of(program: &Program, case: &Case, model: &Model, upstream: Upstream, known: Known<'_>) -> Run {
         let nodes = program.graph.nodes();
-        let mut needed = vec![false; nodes.len()];
-        program.outputs.iter().for_each(|&(_, id)| needed[id] = true);
-        for id in (0..nodes.len()).rev().filter(|&id| needed[id]).collect::<Vec<_>>() {
-            mark(nodes, id, &mut needed);
-        }
+        let nothing = Values::default();
         let mut run = Run {
             values: Vec::with_capacity(nodes.len()),
             left: vec![None; nodes.len()],
             products: vec![None; nodes.len()],
+            uses: Uses::of(program),
         };
         let mut after_upstream = vec![false; nodes.len()];
         for (id, node) in nodes.iter().enumerate() {
@@ -54,22 +56,22 @@ impl Run {
                 Op::Input(slot) => program.inputs[slot] == UPSTREAM,
                 _ => node.args.iter().any(|&arg| after_upstream[arg]),
             };
-            let value = match (known, node.op.clone()) {
-                _ if !needed[id] => Rc::from([]),
-                (Some(known), _) if !after_upstream[id] => {
+            let value = match (known, &node.op) {
+                _ if !run.uses.is_needed(id) => nothing.clone(),
+                (Known::From(known), _) if !after_upstream[id] => {
                     run.left[id] = known.left[id].clone();
                     run.products[id] = known.products[id].clone();
                     known.values[id].clone()
                 }
-                (_, Op::Input(slot)) => {
+                (_, &Op::Input(slot)) => {
                     let values = program.values(case, slot);
-                    if !after_upstream[id] {
+                    Rc::new(if !after_upstream[id] {
                         values.iter().map(|&x| model.input(x)).collect()
                     } else if upstream == Upstream::Own {
                         values.iter().map(|&g| model.constant(g)).collect()
                     } else {
-                        vec![Ball::ONE; values.len()].into()
-                    }
+                        vec![Ball::ONE; values.len()]
+                    })
                 }
                 (_, Op::Reshape | Op::StopGradient | Op::GradientTo) => {
                     run.left[id] = run.left[node.args[0]].clone();
@@ -81,21 +83,28 @@ impl Run {
                     let shapes: Vec<&[usize]> = node.args.iter().map(|&arg| &nodes[arg].shape[..]).collect();
                     let mut value = evaluate(model, node, &args, &shapes);
                     if model.rounds() {
-                        run.products[id] = run.in_any_order(nodes, id, model, &args, &shapes, &mut value);
+                        let (products, reached) =
+                            run.in_any_order(nodes, id, model, &args, &shapes, &mut value);
                         let before: Vec<&Left> = node.args.iter().map(|&arg| &run.left[arg]).collect();
-                        let products = &run.products[id];
                         open_choices(node, &before, &mut value);
-                        run.left[id] = left(model, node, &args, &shapes, &value, products, &before);
+                        run.left[id] = left(model, node, &args, &shapes, &value, &reached, &before);
+                        run.products[id] = products;
                     }
-                    value.into()
+                    Rc::new(value)
                 }
             };
             run.values.push(value);
+            if !matches!(known, Known::ByAnother) {
+                for &done in &run.uses.done_after[id] {
+                    (run.values[done], run.left[done], run.products[done]) = (nothing.clone(), None, None);
+                }
+            }
         }
         run
     }
 
-    /// Widens a node by what other orders of its factors and terms lose; returns its factors.
+    /// Widens a node by what other orders of its factors and terms lose; returns its factors, where something asks for them, and
+    /// what has left the range between them.
     fn in_any_order(
         &self,
         nodes: &[Node],
@@ -104,22 +113,24 @@ impl Run {
         args: &[&[Ball]],
         shapes: &[&[usize]],
         value: &mut [Ball],
-    ) -> Products {
+    ) -> (Products, Vec<u8>) {
         let node = &nodes[id];
         let before: Vec<&Products> = node.args.iter().map(|&arg| &self.products[arg]).collect();
-        let products = products(model, node, args, shapes, &before, value);
+        let asked = self.uses.factors[id];
+        let products = if asked { products(model, node, args, shapes, &before, value) } else { None };
+        let left = in_any_order(model, node, args, &before, &products, value);
         if node.op == Op::Div {
             let sum = &nodes[node.args[0]];
             let terms: Vec<&[Ball]> = sum.args.iter().map(|&arg| &self.values[arg][..]).collect();
             let shapes: Vec<&[usize]> = sum.args.iter().map(|&arg| &nodes[arg].shape[..]).collect();
             divided_early(model, sum, &terms, &shapes, args[1], value);
         }
-        if let Some(leaves) = addends(nodes, id) {
+        if let Some(leaves) = &self.uses.addends[id] {
             let leaves: Vec<_> =
                 leaves.iter().map(|&(leaf, negative)| (&self.values[leaf][..], negative)).collect();
             bracketed(model, &leaves, value);
         }
-        products
+        (products, left)
     }
 
     /// A node's balls.
@@ -138,13 +149,15 @@ impl Run {
     }
 }
 
-fn mark(nodes: &[Node], id: NodeId, needed: &mut [bool]) {
-    let mut open = nodes[id].args.clone();
-    while let Some(arg) = open.pop() {
-        if !std::mem::replace(&mut needed[arg], true) {
-            open.extend_from_slice(&nodes[arg].args);
-        }
-    }
+/// What becomes of a run.
+#[derive(Copy, Clone)]
+pub(super) enum Known<'r> {
+    /// Its outputs are asked for.
+    Outputs,
+    /// Another run will ask for any of its nodes.
+    ByAnother,
+    /// It asks that one.
+    From(&'r Run),
 }
 
 /// Of a node that is a sum: how many terms each element has, and Σ|xᵢ| of each.

@@ -20,6 +20,7 @@ mod sum;
 #[cfg(test)]
 mod tests;
 mod ties;
+mod uses;
 mod views;
 
 use crate::case::{Case, LOSS, program::Program};
@@ -28,7 +29,7 @@ use crate::graph::{NodeId, Op};
 use crate::judge::Machine;
 use crate::truth::{OutputTruth, Tolerance, Truth};
 use ball::{Ball, times};
-use eval::{Run, Upstream};
+use eval::{Known, Run, Upstream};
 use model::Model;
 
 /// How many roundings of a radius below the normal f64 numbers are made good.
@@ -49,10 +50,11 @@ pub fn tolerances(
     truths: &[OutputTruth],
 ) -> Vec<Tolerance> {
     let model = Model::rounding(machine);
-    let own = Run::of(program, case, &model, Upstream::Own, None);
     let all_ones = case.upstream.floats().iter().all(|&g| g == 1.0);
-    let ones = (!all_ones && program.outputs.len() > 1)
-        .then(|| Run::of(program, case, &model, Upstream::Ones, Some(&own)));
+    let has_ones = !all_ones && program.outputs.len() > 1;
+    let known = if has_ones { Known::ByAnother } else { Known::Outputs };
+    let own = Run::of(program, case, &model, Upstream::Own, known);
+    let ones = has_ones.then(|| Run::of(program, case, &model, Upstream::Ones, Known::From(&own)));
     let mut tolerances = Vec::with_capacity(program.outputs.len());
     for ((name, node), truth) in program.outputs.iter().zip(truths) {
         let behind = ancestors(program, *node);
@@ -91,7 +93,7 @@ pub fn tolerances(
     }
     drop((own, ones));
     let perturbed = Model::perturbed_inputs(machine);
-    let perturbed = Run::of(program, case, &perturbed, Upstream::Own, None);
+    let perturbed = Run::of(program, case, &perturbed, Upstream::Own, Known::Outputs);
     for (tolerance, (_, node)) in tolerances.iter_mut().zip(&program.outputs) {
         let bound = |y: &Ball| {
             let error = 2.0 * (times(model.u, finite(y.m.abs())) + y.r);

@@ -9,6 +9,7 @@ use super::cosine::Cosine;
 use super::eval::sum_terms;
 use super::model::{DIVIDE_IN_U, Model};
 use super::norm::Norm;
+use super::range::{LEFT, MET};
 use super::sum::Accumulator;
 use super::views::broadcast;
 use crate::graph::{Node, NodeId, Op};
@@ -78,7 +79,39 @@ impl Inside {
 }
 
 /// Of each element its factors; nothing where no product made the node.
-pub(super) type Products = Option<Rc<[Product]>>;
+pub(super) type Products = Option<Factors>;
+
+/// The factors of each element; a product that stands for many elements in a row is kept once.
+#[derive(Clone, Debug)]
+pub(super) struct Factors {
+    products: Rc<[Product]>,
+    /// How many elements in a row each stands for.
+    each: usize,
+}
+
+impl Factors {
+    fn get(&self, i: usize) -> Product {
+        self.products[i / self.each]
+    }
+
+    /// Of the elements repeated to another shape.
+    fn broadcast(&self, from: &[usize], to: &[usize]) -> Factors {
+        let kept = from.len() - from.iter().rev().take_while(|&&extent| extent == 1).count();
+        let times = to[kept.min(to.len())..].iter().product::<usize>();
+        // New axes at the end only: the same elements, longer in a row each.
+        if from.len() == to.len() && from[..kept] == to[..kept] || kept == 0 {
+            return Factors { products: self.products.clone(), each: self.each * times.max(1) };
+        }
+        let each: Vec<Product> = (0..from.iter().product()).map(|i| self.get(i)).collect();
+        broadcast(&each, from, to).into_iter().collect()
+    }
+}
+
+impl FromIterator<Product> for Factors {
+    fn from_iter<I: IntoIterator<Item = Product>>(products: I) -> Factors {
+        Factors { products: products.into_iter().collect(), each: 1 }
+    }
+}
 
 impl Product {
     const ONE: Product = Product {
@@ -193,14 +226,30 @@ impl Product {
         }
     }
 
-    /// Whether some order has a partial product of this size or more. Two factors have one order.
-    pub fn reaches(&self, size: f64) -> bool {
-        self.factors > 2 && self.above >= size || self.detour.is_some_and(|(between, _)| between >= size)
+    /// What has left the range in some order: a partial product of this size or more, where two factors have one order; and
+    /// whether it meets a 0 or its opposite, so that kernels have NaN.
+    fn left(&self, size: f64) -> u8 {
+        let reaches =
+            self.factors > 2 && self.above >= size || self.detour.is_some_and(|(between, _)| between >= size);
+        match (reaches, self.meets) {
+            (true, true) => LEFT | MET,
+            (true, false) => LEFT,
+            (false, _) => 0,
+        }
     }
 
-    /// Whether what so leaves the range meets a 0 or its opposite, so that kernels have NaN.
-    pub fn meets(&self) -> bool {
-        self.meets
+    /// Whether an operation passes the factors of its arguments on.
+    pub fn passes_on(op: &Op) -> bool {
+        matches!(
+            op,
+            Op::Neg
+                | Op::Reshape
+                | Op::StopGradient
+                | Op::GradientTo
+                | Op::Broadcast
+                | Op::Gather(_)
+                | Op::Select(_)
+        )
     }
 
     /// The ball that holds what every order of the factors gives, if the graph's order gives `y`.
@@ -263,32 +312,56 @@ fn significant_bits(a: f64) -> u32 {
     64 - significand.leading_zeros() - significand.trailing_zeros()
 }
 
-/// The factors of a node's elements, and its balls widened by the other orders.
+/// Widens the balls of a product or quotient by the other orders of its factors, which may be known; and tells of each element what
+/// has left the range in one of them: nothing where nothing has.
+pub(super) fn in_any_order(
+    model: &Model,
+    node: &Node,
+    args: &[&[Ball]],
+    before: &[&Products],
+    products: &Products,
+    value: &mut [Ball],
+) -> Vec<u8> {
+    let threshold = model.compute.overflow_threshold();
+    let mut left = Vec::new();
+    if matches!(node.op, Op::Mul | Op::Div) {
+        let length = value.len();
+        for (i, y) in value.iter_mut().enumerate() {
+            let product =
+                products.as_ref().map_or_else(|| product(node, args, before, i), |known| known.get(i));
+            *y = product.in_any_order(model, *y);
+            let marks = product.left(threshold);
+            if marks != 0 {
+                left.resize(length, 0);
+                left[i] = marks;
+            }
+        }
+    }
+    left
+}
+
+/// The factors of an element of an argument.
+fn known(args: &[&[Ball]], before: &[&Products], at: usize, i: usize) -> Product {
+    before[at].as_ref().map_or_else(|| Product::leaf(args[at][i]), |factors| factors.get(i))
+}
+
+/// The factors of an element of a product or quotient.
+fn product(node: &Node, args: &[&[Ball]], before: &[&Products], i: usize) -> Product {
+    let second = known(args, before, 1, i);
+    known(args, before, 0, i).times(if node.op == Op::Div { second.inverse() } else { second })
+}
+
+/// The factors of a node's elements.
 pub(super) fn products(
     model: &Model,
     node: &Node,
     args: &[&[Ball]],
     shapes: &[&[usize]],
     before: &[&Products],
-    value: &mut [Ball],
+    value: &[Ball],
 ) -> Products {
-    let known = |at: usize, i: usize| {
-        before[at].as_ref().map_or_else(|| Product::leaf(args[at][i]), |products| products[i])
-    };
     match &node.op {
-        Op::Mul | Op::Div => {
-            let divides = node.op == Op::Div;
-            let product = |i: usize| {
-                let second = known(1, i);
-                known(0, i).times(if divides { second.inverse() } else { second })
-            };
-            let products: Rc<[Product]> = (0..value.len()).map(product).collect();
-            value
-                .iter_mut()
-                .zip(products.iter())
-                .for_each(|(y, product)| *y = product.in_any_order(model, *y));
-            Some(products)
-        }
+        Op::Mul | Op::Div => Some((0..value.len()).map(|i| product(node, args, before, i)).collect()),
         // e^t·(t − x + 1) is a product too: with the upstream first, g·e^t underflows before the rest comes.
         Op::KlDivLogSlope => {
             let factors = args[0].iter().zip(args[1]).map(|(&t, &x)| {
@@ -351,14 +424,15 @@ pub(super) fn products(
         Op::Neg | Op::Reshape | Op::StopGradient => before[0].clone(),
         Op::Broadcast => {
             let before = before[0].as_ref()?;
-            Some(broadcast(before, shapes[0], &node.shape).into())
+            Some(before.broadcast(shapes[0], &node.shape))
         }
         Op::Gather(indices) => {
             let before = before[0].as_ref()?;
-            Some(indices.iter().map(|&i| before[i]).collect())
+            Some(indices.iter().map(|&i| before.get(i)).collect())
         }
         Op::Select(mask) if before.iter().any(|before| before.is_some()) => {
-            Some(mask.iter().enumerate().map(|(i, &keep)| known(usize::from(!keep), i)).collect())
+            let chosen = mask.iter().enumerate().map(|(i, &keep)| known(args, before, usize::from(!keep), i));
+            Some(chosen.collect())
         }
         _ => None,
     }

@@ -5,7 +5,6 @@ use super::ball::Ball;
 use super::eval::along;
 use super::model::Model;
 use super::norm::power_sum;
-use super::orders::Products;
 use super::sum::Sides;
 use super::views::{around, broadcast, concatenate, slice};
 use crate::format::Format;
@@ -21,14 +20,15 @@ pub(super) const MET: u8 = 2;
 /// Of each element of a node what has happened on the way to it; nothing where nothing has.
 pub(super) type Left = Option<Rc<[u8]>>;
 
-/// What has left the range in a node, given what has in its arguments. Of a product some order of the factors counts.
+/// What has left the range in a node, given what has in its arguments, and in some order of its factors: of each element, or
+/// nothing.
 pub(super) fn left(
     model: &Model,
     node: &Node,
     args: &[&[Ball]],
     shapes: &[&[usize]],
     value: &[Ball],
-    products: &Products,
+    in_some_order: &[u8],
     before: &[&Left],
 ) -> Left {
     let mut left = vec![0; value.len()];
@@ -38,15 +38,7 @@ pub(super) fn left(
     meet(model.compute.overflow_threshold(), node, args, shapes, before, &mut left);
     let mut leaving = vec![false; value.len()];
     leave(model, node, args, shapes, value, &mut leaving);
-    if let (Op::Mul | Op::Div, Some(products)) = (&node.op, products) {
-        let threshold = model.compute.overflow_threshold();
-        for ((leaves, left), product) in leaving.iter_mut().zip(&mut left).zip(products.iter()) {
-            if product.reaches(threshold) {
-                *leaves = true;
-                *left |= if product.meets() { MET } else { 0 };
-            }
-        }
-    }
+    left.iter_mut().zip(in_some_order).for_each(|(left, mark)| *left |= mark);
     left.iter_mut().zip(leaving).for_each(|(left, leaves)| *left |= if leaves { LEFT } else { 0 });
     left.iter().any(|&left| left != 0).then(|| left.into())
 }
