@@ -1,16 +1,17 @@
 //! What proofs cost: a hard element costs itself, not its array; and a long row fits in memory.
 
-use crate::helpers::{Draft, Source, prove};
+use crate::helpers::{Draft, Source};
 use lossproof::case::Case;
 use lossproof::case::program::Program;
 use lossproof::format::Format;
-use lossproof::oracle::{Cost, FIRST_PRECISION, Tier, prove_program_by};
+use lossproof::judge::Machine;
+use lossproof::oracle::{Cost, FIRST_PRECISION, Tier, prove_program_by, verify};
 
 /// 128 Ki, the longest that regimes make.
 const LONG: usize = 128 << 10;
 /// What one hard element may add.
 const SHARE: f64 = 1.1;
-/// Bytes a class, the answer's own among them.
+/// Bytes a class, the answers' own among them: 32 of the truth, 17 of the tolerance.
 const MOST_MEMORY: u64 = 200;
 
 fn cost(case: &Case, tier: Tier) -> Cost {
@@ -105,22 +106,22 @@ const CHILD: &str = "LOSSPROOF_LONG_ROW";
 /// In a process of its own, so that no other test counts.
 #[test]
 #[cfg(target_os = "linux")]
-fn a_long_row_with_its_gradient_takes_200_bytes_a_class_at_most() {
+fn a_long_row_with_its_gradient_and_budget_takes_200_bytes_a_class_at_most() {
     if std::env::var_os(CHILD).is_some() {
         let mut source = Source(7);
         let logits: Vec<f64> = (0..LONG).map(|_| f64::from((source.unit() * 20.0 - 10.0) as f32)).collect();
         let draft = Draft::new(Format::F32).floats("logits", &[1, LONG], &logits);
         let case = draft.classes("target", &[17]).case("cross_entropy");
         let before = peak_memory();
-        let outputs = prove(&case);
-        assert_eq!(outputs[1].elements.len(), LONG);
+        let verified = verify(&case, &Machine::of(case.format)).expect("the loss is known");
+        assert_eq!((verified.outputs[1].elements.len(), verified.tolerances[1].budget.len()), (LONG, LONG));
         let peak = 1024 * (peak_memory() - before) / LONG as u64;
         println!("peak {peak} bytes a class");
         assert!((8..=MOST_MEMORY).contains(&peak), "{peak} bytes a class");
         return;
     }
     let program = std::env::current_exe().expect("this test's own program");
-    let name = "cost::a_long_row_with_its_gradient_takes_200_bytes_a_class_at_most";
+    let name = "cost::a_long_row_with_its_gradient_and_budget_takes_200_bytes_a_class_at_most";
     let child =
         std::process::Command::new(program).args(["--exact", name, "--nocapture"]).env(CHILD, "1").output();
     let child = child.expect("the program starts");

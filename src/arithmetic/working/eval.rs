@@ -35,20 +35,27 @@ pub(super) struct Run {
     values: Vec<Values>,
     left: Vec<Left>,
     products: Vec<Products>,
-    uses: Uses,
+    uses: Rc<Uses>,
 }
 
 impl Run {
     /// Evaluates a case's graph for its outputs, or to be `known` to another run, which takes the nodes from it that do not depend
     /// on the upstream: a run of the same case and model.
-    pub fn of(program: &Program, case: &Case, model: &Model, upstream: Upstream, known: Known<'_>) -> Run {
+    pub fn of(
+        program: &Program,
+        uses: &Rc<Uses>,
+        case: &Case,
+        model: &Model,
+        upstream: Upstream,
+        known: Known<'_>,
+    ) -> Run {
         let nodes = program.graph.nodes();
         let nothing = Values::default();
         let mut run = Run {
             values: Vec::with_capacity(nodes.len()),
             left: vec![None; nodes.len()],
             products: vec![None; nodes.len()],
-            uses: Uses::of(program),
+            uses: uses.clone(),
         };
         let mut after_upstream = vec![false; nodes.len()];
         for (id, node) in nodes.iter().enumerate() {
@@ -57,7 +64,7 @@ impl Run {
                 _ => node.args.iter().any(|&arg| after_upstream[arg]),
             };
             let value = match (known, &node.op) {
-                _ if !run.uses.is_needed(id) => nothing.clone(),
+                _ if !uses.is_needed(id) => nothing.clone(),
                 (Known::From(known), _) if !after_upstream[id] => {
                     run.left[id] = known.left[id].clone();
                     run.products[id] = known.products[id].clone();
@@ -95,7 +102,7 @@ impl Run {
             };
             run.values.push(value);
             if !matches!(known, Known::ByAnother) {
-                for &done in &run.uses.done_after[id] {
+                for &done in &uses.done_after[id] {
                     (run.values[done], run.left[done], run.products[done]) = (nothing.clone(), None, None);
                 }
             }

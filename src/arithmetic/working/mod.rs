@@ -31,6 +31,8 @@ use crate::truth::{OutputTruth, Tolerance, Truth};
 use ball::{Ball, times};
 use eval::{Known, Run, Upstream};
 use model::Model;
+use std::rc::Rc;
+use uses::Uses;
 
 /// How many roundings of a radius below the normal f64 numbers are made good.
 const RADIUS_ROUNDINGS: f64 = 2.0;
@@ -53,8 +55,9 @@ pub fn tolerances(
     let all_ones = case.upstream.floats().iter().all(|&g| g == 1.0);
     let has_ones = !all_ones && program.outputs.len() > 1;
     let known = if has_ones { Known::ByAnother } else { Known::Outputs };
-    let own = Run::of(program, case, &model, Upstream::Own, known);
-    let ones = has_ones.then(|| Run::of(program, case, &model, Upstream::Ones, Known::From(&own)));
+    let uses = Rc::new(Uses::of(program));
+    let own = Run::of(program, &uses, case, &model, Upstream::Own, known);
+    let ones = has_ones.then(|| Run::of(program, &uses, case, &model, Upstream::Ones, Known::From(&own)));
     let mut tolerances = Vec::with_capacity(program.outputs.len());
     for ((name, node), truth) in program.outputs.iter().zip(truths) {
         let behind = ancestors(program, *node);
@@ -93,7 +96,7 @@ pub fn tolerances(
     }
     drop((own, ones));
     let perturbed = Model::perturbed_inputs(machine);
-    let perturbed = Run::of(program, case, &perturbed, Upstream::Own, Known::Outputs);
+    let perturbed = Run::of(program, &uses, case, &perturbed, Upstream::Own, Known::Outputs);
     for (tolerance, (_, node)) in tolerances.iter_mut().zip(&program.outputs) {
         let bound = |y: &Ball| {
             let error = 2.0 * (times(model.u, finite(y.m.abs())) + y.r);

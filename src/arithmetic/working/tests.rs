@@ -335,7 +335,8 @@ fn every_finite_truth_has_a_finite_budget() {
         let tolerances = run(case, &Machine::of(case.format));
         let program = Program::of(case).unwrap();
         let model = Model::rounding(&Machine::of(case.format));
-        let values = Run::of(&program, case, &model, Upstream::Own, Known::Outputs);
+        let uses = Rc::new(Uses::of(&program));
+        let values = Run::of(&program, &uses, case, &model, Upstream::Own, Known::Outputs);
         for (tolerance, (name, node)) in tolerances.iter().zip(&program.outputs) {
             for (i, y) in values.balls(*node).iter().enumerate() {
                 assert!(!y.m.is_nan(), "{name}[{i}] of {case:?}");

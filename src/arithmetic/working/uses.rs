@@ -33,11 +33,10 @@ impl Uses {
                 done.push(id);
             }
             uses.addends[id] = addends(nodes, id);
-            let leaves = uses.addends[id].iter().flatten().map(|&(leaf, _)| leaf);
+            let leaves = uses.addends[id].iter().flatten().map(|(leaf, _)| leaf);
             // A quotient looks at the terms of what it divides.
             let terms = if node.op == Op::Div { &nodes[node.args[0]].args[..] } else { &[] };
-            let used: Vec<NodeId> = node.args.iter().chain(terms).copied().chain(leaves).collect();
-            for arg in used {
+            for &arg in node.args.iter().chain(terms).chain(leaves) {
                 uses.last[arg].get_or_insert(id);
             }
             let asks = uses.factors[id] && Product::passes_on(&node.op);
