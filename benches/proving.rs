@@ -44,22 +44,26 @@ fn sample(work: &mut dyn FnMut()) -> f64 {
     spent / f64::from(runs)
 }
 
-/// Something to be measured, with its name.
-type Work<'a> = (&'a str, Box<dyn FnMut() + 'a>);
+/// Something to be measured.
+struct Work<'a> {
+    workload: &'a Workload,
+    who: &'static str,
+    run: Box<dyn FnMut() + 'a>,
+}
 
-/// The medians of several works, a sample of each in turn, so that what slows the machine slows all.
-fn medians(works: &mut [Work]) -> Vec<(String, f64)> {
+/// The medians of all works, a sample of each in turn, so that what slows the machine for a while slows all.
+fn medians(works: &mut [Work]) -> Vec<f64> {
     let mut samples = vec![Vec::new(); works.len()];
     for _ in 0..SAMPLES {
-        for ((_, work), samples) in works.iter_mut().zip(&mut samples) {
-            samples.push(sample(work));
+        for (work, samples) in works.iter_mut().zip(&mut samples) {
+            samples.push(sample(&mut work.run));
         }
     }
     let median = |mut samples: Vec<f64>| {
         samples.sort_by(f64::total_cmp);
         samples[samples.len() / 2]
     };
-    works.iter().zip(samples).map(|((name, _), samples)| ((*name).to_owned(), median(samples))).collect()
+    samples.into_iter().map(median).collect()
 }
 
 /// A line of this process's status in bytes, where Linux says so.
@@ -79,36 +83,42 @@ fn peak(case: &Case) -> Option<f64> {
     Some(status("VmHWM")? - before)
 }
 
-fn measure(workload: &Workload, figures: &mut Figures) {
+/// What is measured of a workload.
+fn works<'a>(workload: &'a Workload, program: &'a Program) -> Vec<Work<'a>> {
     let case: &Case = &workload.case;
-    let program = Program::of(case).expect("the loss is known");
-    if workload.units >= 128 << 10
-        && let Some(bytes) = peak(case)
-    {
+    let mut works = Vec::new();
+    let mut add = |who, run: Box<dyn FnMut() + 'a>| works.push(Work { workload, who, run });
+    add("fast", Box::new(|| drop(black_box(prove_by(black_box(case), Tier::Fast)))));
+    let traced = || drop(black_box(prove_program_by(program, black_box(case), Tier::Fast)));
+    add("fast, traced before", Box::new(traced));
+    if let Some(floor) = floor::of(case) {
+        add("floor", floor);
+    }
+    if workload.units <= 1000 {
+        add("mpfr", Box::new(|| drop(black_box(prove_by(black_box(case), Tier::Mpfr)))));
+    }
+    if let Some(rival) = rival::of(case) {
+        add("rival3", rival);
+    }
+    works
+}
+
+fn measure(workloads: &[Workload], figures: &mut Figures) {
+    for workload in workloads.iter().filter(|workload| workload.units >= 128 << 10) {
+        let Some(bytes) = peak(&workload.case) else { continue };
         let each = bytes / workload.units as f64;
         println!("{} peak memory: {each:.0} bytes", workload.name);
         figures.insert((workload.name.clone(), "bytes".to_owned()), each);
     }
-    let mut works: Vec<Work> = vec![
-        ("fast", Box::new(|| drop(black_box(prove_by(black_box(case), Tier::Fast))))),
-        (
-            "fast, traced before",
-            Box::new(|| drop(black_box(prove_program_by(&program, black_box(case), Tier::Fast)))),
-        ),
-    ];
-    if let Some(floor) = floor::of(case) {
-        works.push(("floor", floor));
-    }
-    if workload.units <= 1000 {
-        works.push(("mpfr", Box::new(|| drop(black_box(prove_by(black_box(case), Tier::Mpfr))))));
-    }
-    if let Some(rival) = rival::of(case) {
-        works.push(("rival3", rival));
-    }
-    for (who, nanoseconds) in medians(&mut works) {
+    let program = |workload: &Workload| Program::of(&workload.case).expect("the loss is known");
+    let programs: Vec<Program> = workloads.iter().map(program).collect();
+    let all = workloads.iter().zip(&programs);
+    let mut works: Vec<Work> = all.flat_map(|(workload, program)| works(workload, program)).collect();
+    let medians = medians(&mut works);
+    for (Work { workload, who, .. }, nanoseconds) in works.iter().zip(medians) {
         let each = nanoseconds / workload.units as f64;
         println!("{} {who}: {each:.1} ns", workload.name);
-        figures.insert((workload.name.clone(), who), each);
+        figures.insert((workload.name.clone(), (*who).to_owned()), each);
     }
 }
 
@@ -154,7 +164,7 @@ fn main() {
     let mut figures = Figures::new();
     // A pool of one thread, whose time is what is measured.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread can be started");
-    pool.install(|| workloads.iter().for_each(|workload| measure(workload, &mut figures)));
+    pool.install(|| measure(&workloads, &mut figures));
     let versions = others(&workloads, &mut figures);
     let versions = versions.unwrap_or_else(|why| format!("no figures of Python's libraries: {why}"));
     let text = workload::table(&workloads, &figures, &versions);
