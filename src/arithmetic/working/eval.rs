@@ -30,7 +30,7 @@ pub(super) enum Upstream {
 /// The balls of a node.
 type Values = Rc<Vec<Ball>>;
 
-/// The values of the nodes that the outputs need, each as long as something needs it.
+/// The values of the nodes that the outputs need, each as long as something needs it, or all for another run.
 pub(super) struct Run {
     values: Vec<Values>,
     left: Vec<Left>,
@@ -156,14 +156,14 @@ impl Run {
     }
 }
 
-/// What becomes of a run.
+/// What a run has to do with another.
 #[derive(Copy, Clone)]
 pub(super) enum Known<'r> {
-    /// Its outputs are asked for.
+    /// Nothing: its outputs alone are asked for.
     Outputs,
-    /// Another run will ask for any of its nodes.
+    /// Another run takes nodes from it, so that it keeps all.
     ByAnother,
-    /// It asks that one.
+    /// It takes the nodes from that one that do not depend on the upstream.
     From(&'r Run),
 }
 

@@ -78,7 +78,7 @@ impl Inside {
     }
 }
 
-/// Of each element its factors; nothing where no product made the node.
+/// Of each element its factors; nothing where no product made the node, or nothing asks for them ([`Product::passes_on`]).
 pub(super) type Products = Option<Factors>;
 
 /// The factors of each element; a product that stands for many elements in a row is kept once.
@@ -96,9 +96,12 @@ impl Factors {
 
     /// Of the elements repeated to another shape.
     fn broadcast(&self, from: &[usize], to: &[usize]) -> Factors {
+        if to.contains(&0) {
+            return Factors::from_iter([]);
+        }
         let kept = from.len() - from.iter().rev().take_while(|&&extent| extent == 1).count();
         let times = to[kept.min(to.len())..].iter().product::<usize>();
-        // New axes at the end only: the same elements, longer in a row each.
+        // One element, or axes of extent 1 at the end: the same elements, longer in a row each.
         if from.len() == to.len() && from[..kept] == to[..kept] || kept == 0 {
             return Factors { products: self.products.clone(), each: self.each * times.max(1) };
         }
@@ -238,7 +241,7 @@ impl Product {
         }
     }
 
-    /// Whether an operation passes the factors of its arguments on.
+    /// Whether an operation passes the factors of its arguments on: besides products and quotients these alone may read them.
     pub fn passes_on(op: &Op) -> bool {
         matches!(
             op,

@@ -1,4 +1,4 @@
-//! Where the nodes of a graph are used, so that a run keeps of each what is still asked for, and no longer.
+//! Where the nodes of a graph are used, so that a run need not keep what is not asked for any more.
 
 use super::orders::{Product, addends};
 use crate::case::program::Program;
@@ -8,7 +8,7 @@ use crate::graph::{NodeId, Op};
 pub(super) struct Uses {
     /// The last node that uses a node, beyond all for an output; nothing where no output needs it.
     last: Vec<Option<NodeId>>,
-    /// The nodes that none after this one uses.
+    /// The nodes whose last use is this one.
     pub done_after: Vec<Vec<NodeId>>,
     /// Whether a node's factors are asked for.
     pub factors: Vec<bool>,
