@@ -3,7 +3,7 @@
 use super::ball::{Ball, times};
 use super::model::Model;
 use super::norm::Norm;
-use super::orders::Inside;
+use super::product::Inside;
 use super::sum::Accumulator;
 use crate::format::{exponent_of, power_of_two_f64};
 use crate::graph::Power;

@@ -14,6 +14,7 @@ mod huber;
 mod model;
 mod norm;
 mod orders;
+mod product;
 mod range;
 mod softmax;
 mod sum;

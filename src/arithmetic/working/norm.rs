@@ -2,7 +2,7 @@
 
 use super::ball::{Ball, times};
 use super::model::{DIVIDE_IN_U, Model, ulps};
-use super::orders::Inside;
+use super::product::Inside;
 use super::sum::Accumulator;
 use super::ties::Ties;
 use crate::graph::Power;

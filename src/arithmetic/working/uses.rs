@@ -1,6 +1,7 @@
 //! Where the nodes of a graph are used, so that a run need not keep what is not asked for any more.
 
-use super::orders::{Product, addends};
+use super::orders::addends;
+use super::product::Product;
 use crate::case::program::Program;
 use crate::graph::{NodeId, Op};
 
